@@ -1,1 +1,1 @@
-""""""
+"""How everything else reaches PostgreSQL: named queries, bounded calls, migrations, the embedded server."""

@@ -1,0 +1,176 @@
+"""Bounded calls to PostgreSQL: three small pools, so that heartbeats and acks never wait behind claims."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import asyncpg
+
+from mailworkers.db.faults import EXPIRING_CODES, as_ours
+from mailworkers.db.queries import Queries
+from mailworkers.settings import Settings
+
+ACQUIRE_SECONDS = 5.0  # a pool that gives no connection for so long has hung connections
+CONNECT_SECONDS = 10.0  # for the whole list of hosts
+CLOSE_SECONDS = 3.0  # part of the time that systemd grants for stopping
+CLAIM_CONNECTIONS = 3  # dispatcher, health and commands
+ACK_CONNECTIONS = 1  # acks follow each other: one group commit at a time
+LEASE_CONNECTIONS = 1
+IDLE_LIFETIME_SECONDS = 300.0
+# Errors that asyncpg and the event loop raise where the database or the way to it is at fault.
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+
+def server_settings(settings: Settings, role: str) -> dict[str, str]:
+    """Session settings of every connection: no statement, lock or open transaction may hang a daemon."""
+    milliseconds = str(int(settings.database_timeout_seconds * 1000))
+    return {
+        "application_name": f"mailworkers {role} {settings.instance_name}"[:63],
+        "statement_timeout": milliseconds,
+        "lock_timeout": str(int(settings.database_timeout_seconds * 500)),
+        "idle_in_transaction_session_timeout": milliseconds,
+        "tcp_keepalives_idle": "30",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": milliseconds,
+        "timezone": "UTC",
+        "jit": "off",  # every statement is short; compiling costs more than it gains
+        "plan_cache_mode": "force_generic_plan",  # arrays of any length take the same index: plan once
+    }
+
+
+class Gateway:
+    """Runs named queries on a pool of its own. Every call is bounded and fails with one of our errors."""
+
+    def __init__(self, pool: asyncpg.Pool, queries: Queries, timeout: float) -> None:
+        self._pool = pool
+        self._queries = queries
+        self._timeout = timeout
+
+    async def fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of the query `name`.
+
+        Raises:
+            DatabaseUnavailable: waiting may help.
+            DatabaseRefused: a person must act.
+        """
+        async with self.connection(f"the query {name}") as connection:
+            rows: list[asyncpg.Record] = await connection.fetch(self._queries[name], *args, timeout=self._timeout)
+            return rows
+
+    async def fetchrow(self, name: str, *args: Any) -> asyncpg.Record | None:
+        """The first row, or None. Raises as `fetch`."""
+        rows = await self.fetch(name, *args)
+        return rows[0] if rows else None
+
+    async def fetchval(self, name: str, *args: Any) -> Any:
+        """The first column of the first row, or None. Raises as `fetch`."""
+        row = await self.fetchrow(name, *args)
+        return row[0] if row else None
+
+    async def execute(self, name: str, *args: Any) -> None:
+        """Run for its effect. Raises as `fetch`."""
+        await self.fetch(name, *args)
+
+    @asynccontextmanager
+    async def connection(self, doing: str) -> AsyncIterator[Any]:
+        """A connection for more than one named query; faults come out as ours, described by `doing`."""
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                yield connection
+        except FAULTS as fault:
+            if getattr(fault, "sqlstate", None) in EXPIRING_CODES:
+                await self._pool.expire_connections()
+            raise as_ours(fault, doing) from fault
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Connections open, and of them idle."""
+        return self._pool.get_size(), self._pool.get_idle_size()
+
+    async def close(self) -> None:
+        """Close politely within `CLOSE_SECONDS`, then at once."""
+        try:
+            await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
+        except FAULTS:
+            self._pool.terminate()
+
+
+class Database:
+    """The three gateways of one process, and its queries."""
+
+    def __init__(self, claims: Gateway, acks: Gateway, leases: Gateway, queries: Queries, dsn: str) -> None:
+        self.claims = claims
+        self.acks = acks
+        self.leases = leases
+        self.queries = queries
+        self.dsn = dsn
+
+    @classmethod
+    async def connect(cls, settings: Settings, dsn: str) -> Self:
+        """Open the pools, with one live connection in each as proof.
+
+        Args:
+            settings: time-outs, schema and names.
+            dsn: where the database is.
+
+        Raises:
+            DatabaseUnavailable: it cannot be reached just now.
+            DatabaseRefused: it answered, and said no.
+        """
+        queries = Queries(settings.db_schema)
+        gateways: list[Gateway] = []
+        try:
+            for role, size in (("claims", CLAIM_CONNECTIONS), ("acks", ACK_CONNECTIONS), ("leases", LEASE_CONNECTIONS)):
+                pool = await asyncio.wait_for(_open_pool(settings, dsn, role, size), CONNECT_SECONDS)
+                gateways.append(Gateway(pool, queries, settings.database_timeout_seconds))
+        except (*FAULTS, ValueError) as fault:
+            for gateway in gateways:
+                await gateway.close()
+            raise as_ours(fault, "connecting") from fault
+        return cls(*gateways, queries=queries, dsn=dsn)
+
+    async def close(self) -> None:
+        """Close all pools, bounded."""
+        async with asyncio.TaskGroup() as group:
+            for gateway in (self.claims, self.acks, self.leases):
+                group.create_task(gateway.close())
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Of each pool: connections open, and of them idle."""
+        return {"claims": self.claims.size, "acks": self.acks.size, "leases": self.leases.size}
+
+
+async def _open_pool(settings: Settings, dsn: str, role: str, size: int) -> asyncpg.Pool:
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=1,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=settings.database_timeout_seconds,
+        max_inactive_connection_lifetime=IDLE_LIFETIME_SECONDS,
+        server_settings=server_settings(settings, role),
+    )
+
+
+async def connect_once(settings: Settings, dsn: str, role: str) -> Any:
+    """One connection outside every pool, for what needs a session of its own.
+
+    Raises:
+        DatabaseUnavailable, DatabaseRefused: as `Database.connect`.
+    """
+    try:
+        return await asyncio.wait_for(
+            asyncpg.connect(
+                dsn,
+                timeout=CONNECT_SECONDS,
+                command_timeout=settings.database_timeout_seconds,
+                server_settings=server_settings(settings, role),
+            ),
+            CONNECT_SECONDS,
+        )
+    except (*FAULTS, ValueError) as fault:
+        raise as_ours(fault, "connecting") from fault
