@@ -146,11 +146,13 @@ CREATE TABLE mailworkers.email_jobs (
     CONSTRAINT "to_email must not contain blanks or control characters"
         CHECK (to_email !~ '[\u0001-\u0020\u007f-\u00a0\u2028\u2029]'),
     CONSTRAINT "to_email must have one @, as in ann@example.org"
-        CHECK (to_email ~ '^[^@]+@[^@]+$' OR to_email = ''),
+        CHECK (to_email ~ '^[^@]+@[^@]+$' OR to_email = '' OR to_email ~ '[\u0001-\u0020\u007f-\u00a0\u2028\u2029]'),
     CONSTRAINT "to_email must be plain before its @, in at most 64 octets"
-        CHECK (to_email !~ '^[^@]+@[^@]+$' OR mailworkers.is_local_part(split_part(to_email, '@', 1))),
+        CHECK (to_email !~ '^[^@\u0001-\u0020\u007f-\u00a0\u2028\u2029]+@[^@\u0001-\u0020\u007f-\u00a0\u2028\u2029]+$'
+            OR mailworkers.is_local_part(split_part(to_email, '@', 1))),
     CONSTRAINT "to_email must have a valid domain after its @"
-        CHECK (to_email !~ '^[^@]+@[^@]+$' OR mailworkers.is_mail_domain(split_part(to_email, '@', 2))),
+        CHECK (to_email !~ '^[^@\u0001-\u0020\u007f-\u00a0\u2028\u2029]+@[^@\u0001-\u0020\u007f-\u00a0\u2028\u2029]+$'
+            OR mailworkers.is_mail_domain(split_part(to_email, '@', 2))),
     CONSTRAINT "from_email must be one address, as in ann@example.org"
         CHECK (mailworkers.is_address(from_email)),
     CONSTRAINT "reply_to must be one address, as in ann@example.org"
@@ -408,7 +410,7 @@ CREATE TABLE mailworkers.email_daemons (
     version      text NOT NULL,
     ended_why    text
 );
-CREATE UNIQUE INDEX email_daemons_alive ON mailworkers.email_daemons (instance, ordinal) WHERE ended_at IS NULL;
+CREATE INDEX email_daemons_ended ON mailworkers.email_daemons (ended_at);
 COMMENT ON COLUMN mailworkers.email_daemons.ordinal IS
     'Tells daemons of one instance name apart; a restarted one takes its old number again, and with it its rate limits.';
 
@@ -448,6 +450,7 @@ GRANT INSERT (workspace_id, filename, content_type, content), SELECT (id) ON mai
 GRANT SELECT ON mailworkers.email_job_status TO mailworkers_app;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA mailworkers TO mailworkers_worker;
+REVOKE INSERT, UPDATE, DELETE ON mailworkers.schema_migrations FROM mailworkers_worker;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA mailworkers TO mailworkers_worker;
 GRANT EXECUTE ON FUNCTION mailworkers.make_partitions(text, integer), mailworkers.drop_partitions(text, integer)
     TO mailworkers_worker;

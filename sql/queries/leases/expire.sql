@@ -1,0 +1,39 @@
+-- Give up attempts that outlived their own deadline, even where their daemon still renews its lease. Spends an attempt.
+-- Index email_jobs_sending, one range for each living daemon; $1 seconds until the next try, $2 at most so many of each.
+WITH overdue AS MATERIALIZED (
+    SELECT held.id,
+        CASE WHEN held.delivery = 'at_most_once' AND held.marked_at IS NOT NULL THEN 'unknown'
+             WHEN held.attempts >= held.max_retries THEN 'abandoned' END AS ended
+    FROM mailworkers.email_daemons AS d
+    CROSS JOIN LATERAL (
+        SELECT id, delivery, marked_at, attempts, max_retries FROM mailworkers.email_jobs
+        WHERE status = 'sending' AND daemon_id = d.id AND deadline < now()
+        LIMIT $2::integer
+        FOR UPDATE SKIP LOCKED
+    ) AS held
+    WHERE d.ended_at IS NULL
+), parked AS (
+    DELETE FROM mailworkers.email_jobs AS job
+    USING overdue
+    WHERE job.id = overdue.id AND job.id = ANY (ARRAY(SELECT id FROM overdue)) AND overdue.ended IS NOT NULL
+    RETURNING job.*, overdue.ended, to_jsonb(job) AS content
+), kept AS (
+    INSERT INTO mailworkers.email_sends (job_id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type,
+        status, to_email, subject, reply, content)
+    SELECT id, campaign_id, created_at, scheduled_at, attempts + 1, workspace_id, job_type, ended, to_email, subject,
+        'the attempt outlived its deadline', content
+    FROM parked
+), again AS (
+    UPDATE mailworkers.email_jobs AS job
+    SET status = 'retrying', attempts = job.attempts + 1, scheduled_at = now() + $1::float8 * interval '1 second',
+        lease = NULL, daemon_id = NULL, deadline = NULL, marked_at = NULL, last_reply = 'the attempt outlived its deadline'
+    FROM overdue
+    WHERE job.id = overdue.id AND job.id = ANY (ARRAY(SELECT id FROM overdue)) AND overdue.ended IS NULL
+    RETURNING job.id, job.workspace_id, job.attempts, job.scheduled_at
+), noted AS (
+    INSERT INTO mailworkers.email_retry_jobs (job_id, next_try_at, attempt, workspace_id, class, text)
+    SELECT id, scheduled_at, attempts, workspace_id, 'system', 'the attempt outlived its deadline' FROM again
+    UNION ALL
+    SELECT id, NULL, attempts + 1, workspace_id, 'system', 'the attempt outlived its deadline' FROM parked
+)
+SELECT (SELECT count(*) FROM again) AS again, (SELECT count(*) FROM parked) AS parked

@@ -1,0 +1,6 @@
+-- Attachments by reference, only those of the job's own workspace.
+-- Primary key of email_blobs. $1 ids, $2 their jobs' workspaces.
+SELECT blob.id, blob.workspace_id, blob.filename, blob.content_type, blob.content
+FROM unnest($1::bigint[], $2::text[]) AS wanted(id, workspace_id)
+JOIN mailworkers.email_blobs AS blob ON blob.id = wanted.id AND blob.workspace_id = wanted.workspace_id COLLATE "C"
+WHERE blob.id = ANY ($1::bigint[])

@@ -1,0 +1,36 @@
+-- Claim due jobs of several lanes under one new lease number, if the daemon's own lease still holds.
+-- Index email_jobs_ready, one descent for each wanted (lane, priority) from its bound on; then the primary key.
+-- $1…$3 lanes and priorities, $4 $5 their bounds, $6 how many of each, $7 daemon, $8 seconds to each job's deadline.
+WITH fence AS MATERIALIZED (
+    SELECT nextval('mailworkers.lease_numbers') AS lease
+    FROM mailworkers.email_daemons
+    WHERE id = $7::bigint AND ended_at IS NULL AND lease_until > now()
+), picked AS MATERIALIZED (
+    SELECT job.id
+    FROM fence
+    CROSS JOIN unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[], $6::integer[])
+        AS wanted(workspace_id, destination_group, priority, from_at, from_id, take)
+    CROSS JOIN LATERAL (
+        SELECT id
+        FROM mailworkers.email_jobs
+        WHERE status IN ('waiting', 'retrying')
+          AND workspace_id = wanted.workspace_id COLLATE "C"
+          AND destination_group = wanted.destination_group COLLATE "C"
+          AND priority = wanted.priority
+          AND scheduled_at <= now()
+          AND (scheduled_at, id) >= (wanted.from_at, wanted.from_id)
+        ORDER BY scheduled_at, id
+        LIMIT wanted.take
+        FOR UPDATE SKIP LOCKED
+    ) AS job
+)
+UPDATE mailworkers.email_jobs
+SET status = 'sending',
+    lease = (SELECT lease FROM fence),
+    daemon_id = $7::bigint,
+    deadline = now() + $8::float8 * interval '1 second'
+WHERE id = ANY (ARRAY(SELECT id FROM picked))
+RETURNING id, lease, workspace_id, destination_group, campaign_id, priority, scheduled_at, created_at, attempts,
+    max_retries, job_type, delivery, message_token, to_email, to_name, from_email, from_name, reply_to, cc, bcc,
+    subject, text_body, html_body, template, data, headers, attachments, payload,
+    extract(epoch FROM now() - greatest(scheduled_at, created_at))::float8 AS waited

@@ -1,0 +1,17 @@
+-- How many jobs are due in the given lanes, counted up to $4 in each: enough to decide how many workers to run.
+-- Index email_jobs_ready, one bounded range for each (lane, priority).
+SELECT coalesce(sum(due.n), 0)::bigint
+FROM unnest($1::text[], $2::text[], $3::smallint[]) AS wanted(workspace_id, destination_group, priority)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n
+    FROM (
+        SELECT
+        FROM mailworkers.email_jobs
+        WHERE status IN ('waiting', 'retrying')
+          AND workspace_id = wanted.workspace_id COLLATE "C"
+          AND destination_group = wanted.destination_group COLLATE "C"
+          AND priority = wanted.priority
+          AND scheduled_at <= now()
+        LIMIT $4::integer
+    ) AS bounded
+) AS due
