@@ -39,6 +39,12 @@ def server_settings(settings: Settings, role: str) -> dict[str, str]:
         "timezone": "UTC",
         "jit": "off",  # every statement is short; compiling costs more than it gains
         "plan_cache_mode": "force_generic_plan",  # arrays of any length take the same index: plan once
+        # Every statement is a nested loop over indexes. A queue's statistics are always stale, and a plan that follows
+        # them flips to a scan or a sort of the whole table just when the queue is long.
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
     }
 
 
@@ -131,7 +137,8 @@ class Database:
             for gateway in gateways:
                 await gateway.close()
             raise as_ours(fault, "connecting") from fault
-        return cls(*gateways, queries=queries, dsn=dsn)
+        claims, acks, leases = gateways
+        return cls(claims, acks, leases, queries, dsn)
 
     async def close(self) -> None:
         """Close all pools, bounded."""

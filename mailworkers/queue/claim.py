@@ -1,0 +1,122 @@
+"""Claiming: which lanes have work, and taking some of it under a lease number."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailworkers.db.pool import Gateway
+from mailworkers.queue.depth import QueueDepth
+from mailworkers.queue.states import Job, Lane
+
+MOST_HEADS = 20_000  # (lane, priority) pairs that one look returns: a bound on memory, not an expectation
+DEPTH_BOUND = 10_000  # states are counted exactly up to here, so that no look ever scans a large table
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first job of one lane and priority; `due_in` seconds from now, negative where it is due."""
+
+    lane: Lane
+    priority: int
+    scheduled_at: datetime
+    id: int
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Take up to `take` due jobs of a lane and priority, from (`from_at`, `from_id`) on."""
+
+    lane: Lane
+    priority: int
+    from_at: datetime
+    from_id: int
+    take: int
+
+
+class Claims:
+    """Claims for one daemon; all statements run on the gateway for claims."""
+
+    def __init__(self, gateway: Gateway, deadline_seconds: float) -> None:
+        self._gateway = gateway
+        self._deadline_seconds = deadline_seconds
+
+    async def heads(self) -> list[Head]:
+        """The first job of every lane and priority, due or not. Raises as `Gateway.fetch`."""
+        rows = await self._gateway.fetch("queue/heads", MOST_HEADS)
+        return [
+            Head(Lane(row[0], row[1]), priority=row[2], scheduled_at=row[3], id=row[4], due_in=row[5]) for row in rows
+        ]
+
+    async def claim(self, wishes: Sequence[Wish], daemon_id: int) -> list[Job]:
+        """Take what the wishes name, in the order in which it was due.
+
+        Args:
+            wishes: lanes, bounds and counts.
+            daemon_id: whose lease stands behind it; where that has ended, nothing is claimed.
+
+        Raises:
+            DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`. The claim may have been committed all the same: the
+                lease then frees it.
+        """
+        rows = await self._gateway.fetch(
+            "queue/claim",
+            [wish.lane.workspace_id for wish in wishes],
+            [wish.lane.destination_group for wish in wishes],
+            [wish.priority for wish in wishes],
+            [wish.from_at for wish in wishes],
+            [wish.from_id for wish in wishes],
+            [wish.take for wish in wishes],
+            daemon_id,
+            self._deadline_seconds,
+        )
+        now = time.monotonic()
+        rows.sort(key=lambda row: (row["priority"], row["scheduled_at"], row["id"]))
+        return [
+            Job(
+                id=row["id"],
+                lease=row["lease"],
+                lane=Lane(row["workspace_id"], row["destination_group"]),
+                attempts=row["attempts"],
+                max_retries=row["max_retries"],
+                job_type=row["job_type"],
+                at_most_once=row["delivery"] == "at_most_once",
+                waited=row["waited"],
+                claimed=now,
+                row=row,
+            )
+            for row in rows
+        ]
+
+    async def count_due(self, heads: Sequence[Head], bound: int) -> int:
+        """Due jobs of these lanes, each counted up to `bound`. Raises as `Gateway.fetch`."""
+        count: int = await self._gateway.fetchval(
+            "queue/count_due",
+            [head.lane.workspace_id for head in heads],
+            [head.lane.destination_group for head in heads],
+            [head.priority for head in heads],
+            bound,
+        )
+        return count
+
+    async def depth(self, oldest_due_seconds: float | None) -> QueueDepth:
+        """Live jobs by state, each counted up to `DEPTH_BOUND`, at a bounded cost. Raises as `Gateway.fetch`.
+
+        Args:
+            oldest_due_seconds: what the heads told, carried into the answer.
+        """
+        row = await self._gateway.fetchrow("queue/depth", DEPTH_BOUND)
+        assert row is not None
+        exact = row["ready"] < DEPTH_BOUND
+        ready = row["ready"] if exact else max(row["ready_estimate"], row["ready"])
+        return QueueDepth(
+            waiting=max(0, ready - row["retrying"]),
+            retrying=row["retrying"],
+            sending=row["sending"],
+            paused=row["paused"],
+            oldest_due_seconds=oldest_due_seconds,
+            exact=exact,
+        )

@@ -1,0 +1,139 @@
+"""Leases: a daemon's right to hold jobs, renewed by heartbeat, ended by others when it is dead.
+
+One row of email_daemons is one lease. Renewing it is one statement for the whole process, however many jobs it holds.
+Jobs carry a claim's own number besides (`Job.lease`), which every ack must match.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailworkers import __version__
+from mailworkers.db.pool import Gateway
+
+# A session lock found free once may be a daemon that is just connecting again; twice, this far apart, it is dead.
+SUSPICION_SECONDS = 2.0
+# A job that saw so many daemons die may be what kills them. Far above what a bad night's restarts would bring.
+MOST_RESCUES = 25
+RESCUE_BATCH = 5000  # jobs of one daemon in one statement; more than it can have claimed at once by default
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A lease as it was granted: the daemon's id is its number and only ever grows."""
+
+    daemon_id: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """What `status` shows of one worker. `connected_for` in seconds, None without a connection."""
+
+    slot: int
+    name: str
+    state: str
+    sent: int
+    failed: int
+    connected_for: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """Jobs taken back: run again, or ended as unknown or abandoned."""
+
+    again: int
+    parked: int
+
+
+class Leases:
+    """The statements about leases, on a gateway that nothing else uses up."""
+
+    def __init__(self, gateway: Gateway, instance: str, lease_seconds: float) -> None:
+        self._gateway = gateway
+        self._instance = instance
+        self._lease_seconds = lease_seconds
+
+    async def register(self) -> Registration:
+        """Begin a lease. Raises as `Gateway.fetch`."""
+        row = await self._gateway.fetchrow(
+            "leases/register",
+            self._instance,
+            socket.gethostname(),
+            os.getpid(),
+            __version__,
+            self._lease_seconds,
+            True,
+        )
+        assert row is not None
+        return Registration(row["id"], row["ordinal"])
+
+    async def vouch(self, daemon_id: int) -> bool:
+        """Let others judge this daemon by its session lock; False where the lease has ended. Raises as `Gateway.fetch`."""
+        return await self._gateway.fetchval("leases/vouch", daemon_id) is not None
+
+    async def renew(self, daemon_id: int, workers: Sequence[WorkerRow]) -> bool:
+        """Renew and tell about the workers; False where the lease has ended. Raises as `Gateway.fetch`."""
+        renewed = await self._gateway.fetchval(
+            "leases/renew",
+            daemon_id,
+            self._lease_seconds,
+            [worker.slot for worker in workers],
+            [worker.name for worker in workers],
+            [worker.state for worker in workers],
+            [worker.sent for worker in workers],
+            [worker.failed for worker in workers],
+            [worker.connected_for for worker in workers],
+        )
+        return renewed is not None
+
+    async def end_dead(self, daemon_id: int) -> list[int]:
+        """End the leases of other daemons that are dead; their ids. Raises as `Gateway.fetch`."""
+        rows = await self._gateway.fetch("leases/end_dead", daemon_id, SUSPICION_SECONDS)
+        return [row["id"] for row in rows]
+
+    async def rescue(self) -> Rescued:
+        """Take back the jobs of ended leases. Raises as `Gateway.fetch`."""
+        row = await self._gateway.fetchrow("leases/rescue", MOST_RESCUES, RESCUE_BATCH)
+        assert row is not None
+        return Rescued(row["again"], row["parked"])
+
+    async def expire(self, retry_seconds: float) -> Rescued:
+        """Give up attempts that outlived their deadline. Raises as `Gateway.fetch`.
+
+        Args:
+            retry_seconds: until the next try of such a job.
+        """
+        row = await self._gateway.fetchrow("leases/expire", retry_seconds, RESCUE_BATCH)
+        assert row is not None
+        return Rescued(row["again"], row["parked"])
+
+    async def end_own(self, daemon_id: int, why: str) -> None:
+        """End this daemon's lease, when it stops. Raises as `Gateway.fetch`."""
+        await self._gateway.execute("leases/end_own", daemon_id, why)
+
+
+class LeaseClock:
+    """How long this process may trust its lease, by its own monotonic clock: counted from before the statement that
+    renewed it was sent, so that it never believes longer than the database does."""
+
+    def __init__(self, lease_seconds: float) -> None:
+        self._lease_seconds = lease_seconds
+        self._until = 0.0
+
+    def renewed(self, asked_at: float) -> None:
+        """The statement sent at monotonic `asked_at` renewed the lease."""
+        self._until = max(self._until, asked_at + self._lease_seconds)
+
+    def end(self) -> None:
+        """The lease is known to have ended."""
+        self._until = 0.0
+
+    @property
+    def holds(self) -> bool:
+        """Whether new mails may be begun."""
+        return time.monotonic() < self._until
