@@ -1,0 +1,113 @@
+"""Fixtures for all tests. Each test that asks for a database gets one of its own, dropped afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from mailworkers.db.pool import Database
+from mailworkers.settings import Settings
+from tests.support.database import Databases, postgresql
+
+DATABASE_FIXTURES = {"databases", "database_url", "blank_database_url", "settings", "database", "app_connection"}
+LOOPS = ("asyncio", "uvloop", "both")
+KEPT_VARIABLES = ("MAILWORKERS_TEST_", "MAILWORKERS_POSTGRES_BIN")
+CONVENTIONAL = ("DATABASE_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SMTP_PASSWORD", "FROM_EMAIL",
+                "WORKER_CONCURRENCY", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "NOTIFY_SOCKET")  # fmt: skip
+CONNECT_SECONDS = 10.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--loop",
+        choices=LOOPS,
+        default=os.environ.get("MAILWORKERS_TEST_LOOP", "asyncio"),
+        help="event loop of asynchronous tests; by default $MAILWORKERS_TEST_LOOP, else asyncio",
+    )
+
+
+def pytest_configure() -> None:
+    """Nothing of the developer's own settings reaches a test."""
+    for name in list(os.environ):
+        if name in CONVENTIONAL or (name.startswith("MAILWORKERS_") and not name.startswith(KEPT_VARIABLES)):
+            del os.environ[name]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    chosen = config.getoption("--loop")
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}
+    if chosen in ("asyncio", "both"):
+        factories["asyncio"] = asyncio.SelectorEventLoop
+    if chosen in ("uvloop", "both"):
+        import uvloop  # noqa: PLC0415 -- not on every platform
+
+        factories["uvloop"] = uvloop.new_event_loop
+    return factories
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.database)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The server that this run uses, to make databases on."""
+    with postgresql() as server, Databases(server) as made:
+        yield made
+
+
+@pytest.fixture
+def blank_database_url(databases: Databases) -> Iterator[str]:
+    """The DSN of an empty database, not migrated."""
+    dsn = databases.blank()
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """The DSN of a migrated database."""
+    dsn = databases.migrated()
+    yield dsn
+    databases.drop(dsn)
+
+
+@pytest.fixture
+def settings(database_url: str) -> Settings:
+    """Settings for that database: no rate limits, quick to notice, a free port. Vary with `model_copy(update=…)`."""
+    return Settings(
+        database_url=database_url,
+        instance="test",
+        from_email="sender@example.org",
+        http_port=0,
+        poll_seconds=0.05,
+        worker_rate_per_minute=0,
+        worker_rate_per_hour=0,
+        target_per_hour=0,
+        drain_seconds=5,
+        log_format="text",
+    )
+
+
+@pytest.fixture
+async def database(settings: Settings, database_url: str) -> AsyncIterator[Database]:
+    """The program's own way to the migrated database."""
+    connected = await Database.connect(settings, database_url)
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+async def app_connection(database_url: str) -> AsyncIterator[Any]:
+    """A connection with the rights of an application, and no others."""
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)
+    await connection.execute("SET ROLE mailworkers_app")
+    yield connection
+    await connection.close(timeout=CONNECT_SECONDS)
