@@ -1,56 +1,50 @@
 """Every setting: its type, unit, default, and why that default.
 
 The README's table is generated from this file (`python -m mailworkers.cli.settings_table`), so a description here is
-what a user reads. Precedence: command line, environment, systemd credentials, the file named by MAILWORKERS_CONFIG,
+what a user reads. Where several places give a value, the first of these wins: command line, `MAILWORKERS_…` variable,
+conventional variable (`DATABASE_URL`, `SMTP_HOST` …), systemd credential, the TOML file named by MAILWORKERS_CONFIG,
 `.env` (in development only), default.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from mailworkers import settings_sources as sources
+from mailworkers.errors import SettingsError
+from mailworkers.settings_complaints import complaint
+from mailworkers.settings_values import (
+    Address,
+    Dsn,
+    EventLoop,
+    File,
+    Folder,
+    Host,
+    HostOrEmpty,
+    Identifier,
+    Line,
+    LogFormat,
+    LogLevel,
+    Minutes,
+    Port,
+    Provider,
+    Tls,
+    is_loopback,
 )
 
-from mailworkers.errors import SettingsError
+__all__ = ["PREFIX", "Settings", "is_loopback", "load", "notices", "reload", "setting"]
 
-PREFIX = "MAILWORKERS_"
-IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")  # a schema's name goes into SQL text, so it is held to this
-MAX_PORT = 65535
+PREFIX = sources.PREFIX
+MIN_WORKERS = 2  # one connection can break and be renewed while the other goes on
 SUBMISSION_PORT = 587
 SUBMISSIONS_PORT = 465
 SMTP_PORT = 25
-
-
-def _identifier(value: str) -> str:
-    if not IDENTIFIER.fullmatch(value):
-        raise ValueError("must be lower case letters, digits and _, at most 41, not beginning with a digit")
-    return value
-
-
-def _address(value: str) -> str:
-    local, at, domain = value.rpartition("@")
-    if not (local and at and domain) or re.search(r"[\s\x00-\x1f\x7f<>]", value):
-        raise ValueError("must be one mail address such as letter@example.org")
-    return value
-
-
-def _dsn(value: SecretStr) -> SecretStr:
-    if urlsplit(value.get_secret_value()).scheme not in ("postgresql", "postgres"):
-        raise ValueError("must begin with postgresql://")
-    return value
 
 
 def setting(
@@ -60,6 +54,7 @@ def setting(
     unit: str = "",
     reload: bool = False,
     names: tuple[str, ...] = (),
+    key: str = "",
     **bounds: Any,
 ) -> Any:
     """A field whose unit, reload behaviour and other environment names the generated table can show.
@@ -70,49 +65,17 @@ def setting(
         unit: of the number, for the table.
         reload: whether SIGHUP takes a new value from the file without a restart.
         names: conventional environment variables that work too.
+        key: how it is written outside Python, where the field cannot have that name.
     """
-    extra: dict[str, Any] = {"unit": unit, "reload": reload, "names": list(names)}
+    extra: dict[str, Any] = {"unit": unit, "reload": reload, "names": list(names), "key": key}
     return Field(default=default, description=about, json_schema_extra=extra, **bounds)
-
-
-Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
-Dsn = Annotated[SecretStr, AfterValidator(_dsn)]
-
-
-class CredentialsSource(PydanticBaseSettingsSource):
-    """Secrets from `$CREDENTIALS_DIRECTORY` (systemd.exec(5)): one file a setting, named as the setting in lower case."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        path = Path(folder, field_name) if folder else None
-        value = path.read_text().strip() if path and path.is_file() else None
-        return value, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(info, name)[0] for name, info in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
-
-
-class ConventionalNamesSource(PydanticBaseSettingsSource):
-    """The names that other tools use for the same thing, such as DATABASE_URL; `MAILWORKERS_…` wins over them."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        extra = field.json_schema_extra
-        names = extra.get("names") if isinstance(extra, dict) else None
-        values = (
-            [os.environ[str(name)] for name in names if os.environ.get(str(name))] if isinstance(names, list) else []
-        )
-        return (values[0] if values else None), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(info, name)[0] for name, info in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
 
 
 class Settings(BaseSettings):
     """All settings of a daemon or command. Build it with `load()`, which turns a bad value into one clear line."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)  # the command line's, which a reload keeps
 
     # The database
     database_url: Dsn | None = setting(
@@ -125,53 +88,48 @@ class Settings(BaseSettings):
         "The same database past a pooler in transaction mode, for what needs a session: the liveness lock and LISTEN. "
         "Without it, a daemon behind a pooler polls and relies on its lease alone.",
     )
-    db_schema: Annotated[str, AfterValidator(_identifier)] = Field(
-        default="mailworkers",
-        validation_alias=AliasChoices(f"{PREFIX}SCHEMA", "schema", "db_schema"),
-        description="The schema that holds everything.",
-        json_schema_extra={"unit": "", "reload": False, "names": []},
-    )
-    data_dir: Path | None = setting(
+    db_schema: Identifier = setting("mailworkers", "The schema that holds everything.", key="schema")
+    data_dir: Folder | None = setting(
         None,
         "Home of the embedded server. By default a folder of the user's own: $XDG_DATA_HOME/mailworkers, or "
         "/var/lib/mailworkers for root.",
     )
 
     # The relay
-    provider: Literal["smtp"] = setting("smtp", "How mails leave. HTTP providers come later.")
-    smtp_host: str = setting("127.0.0.1", "The relay.", names=("SMTP_HOST",), min_length=1)
+    provider: Provider = setting("smtp", "How mails leave. HTTP providers come later.")
+    smtp_host: Host = setting("127.0.0.1", "The relay.", names=("SMTP_HOST",))
     smtp_port: Port = setting(
         0, "0 chooses 465 for `implicit`, 25 on loopback, else 587.", unit="port", names=("SMTP_PORT",)
     )
-    smtp_user: str = setting("", "User for AUTH; empty for none.", names=("SMTP_USER",))
+    smtp_user: Line = setting("", "User for AUTH; empty for none.", names=("SMTP_USER",))
     smtp_password: SecretStr = setting(SecretStr(""), "Password for AUTH.", names=("SMTP_PASS", "SMTP_PASSWORD"))
-    smtp_tls: Literal["required", "implicit", "none"] | None = setting(
+    smtp_tls: Tls | None = setting(
         None,
         "`required`: STARTTLS or nothing; `implicit`: TLS from the first byte; `none`. By default `required`, and `none` "
         "on loopback.",
     )
-    smtp_ca_file: Path | None = setting(None, "Certificates to trust instead of the system's, in PEM.")
-    smtp_helo_name: str = setting("", "The name given in EHLO; by default this host's.")
+    smtp_ca_file: File | None = setting(None, "Certificates to trust instead of the system's, in PEM.")
+    smtp_helo_name: HostOrEmpty = setting("", "The name given in EHLO; by default this host's.")
     smtp_mails_per_connection: int = setting(
         100, "A connection is renewed after so many; large providers allow 50 to 100.", unit="mails", ge=1
     )
     smtp_idle_seconds: float = setting(
         60.0, "An idle connection is closed after this; relays do after 300 at the latest.", unit="s", gt=0
     )
-    from_email: Annotated[str, AfterValidator(_address)] | None = setting(
+    from_email: Address | None = setting(
         None,
         "Sender of rows that name none. By default mailworkers@ this host's name: set it in production.",
         reload=True,
         names=("FROM_EMAIL",),
     )
-    from_name: str = setting("", "Display name that goes with it.", reload=True, names=("FROM_NAME",))
+    from_name: Line = setting("", "Display name that goes with it.", reload=True, names=("FROM_NAME",))
 
     # Workers and speed
-    instance: str = setting(
+    instance: Line = setting(
         "", "This daemon's name in tables and logs; by default the host's. Rate limits of its workers hang on it."
     )
     min_workers: int = setting(
-        2, "Workers (one connection each) that always run.", unit="workers", reload=True, ge=1, le=500
+        MIN_WORKERS, "Workers (one connection each) that always run.", unit="workers", reload=True, ge=1, le=500
     )
     max_workers: int = setting(
         10,
@@ -213,7 +171,7 @@ class Settings(BaseSettings):
         900.0, "One attempt may take so long: above the 600 s that RFC 5321 grants the final reply.", unit="s", ge=1
     )
     drain_seconds: float = setting(30.0, "What mails in flight get to finish on SIGTERM.", unit="s", ge=0)
-    retry_minutes: str = setting(
+    retry_minutes: Minutes = setting(
         "5,15,45,135", "Waiting before each retry; the last is repeated. Jittered by a tenth.", unit="min"
     )
     ack_batch: int = setting(200, "Results are written when so many are waiting …", unit="results", ge=1, le=10_000)
@@ -226,12 +184,12 @@ class Settings(BaseSettings):
     database_timeout_seconds: float = setting(10.0, "No statement of the daemon waits longer.", unit="s", gt=0)
 
     # Watching
-    http_host: str = setting("127.0.0.1", "Where the health page listens; not loopback only with an API key.")
+    http_host: Host = setting("127.0.0.1", "Where the health page listens; not loopback only with an API key.")
     http_port: Port = setting(8025, "0 chooses a free port.", unit="port")
     api_key: SecretStr = setting(SecretStr(""), "Bearer key that every page but /livez, /readyz and /health asks for.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting("INFO", "What is logged.", reload=True)
-    log_format: Literal["auto", "json", "text"] = setting("auto", "`auto`: text on a terminal, else JSON.")
-    event_loop: Literal["auto", "uvloop", "asyncio"] = setting("auto", "`auto`: uvloop where it is installed.")
+    log_level: LogLevel = setting("INFO", "What is logged.", reload=True)
+    log_format: LogFormat = setting("auto", "`auto`: text on a terminal, else JSON.")
+    event_loop: EventLoop = setting("auto", "`auto`: uvloop where it is installed.")
 
     @classmethod
     def settings_customise_sources(
@@ -242,12 +200,24 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        config = os.environ.get(f"{PREFIX}CONFIG")
-        file = (TomlConfigSettingsSource(settings_cls, Path(config)),) if config else ()
-        under_systemd = "INVOCATION_ID" in os.environ
-        dotenv = () if under_systemd else (dotenv_settings,)
-        names = ConventionalNamesSource(settings_cls)
-        return (init_settings, env_settings, names, CredentialsSource(settings_cls), *file, *dotenv)
+        names = sources.names_of(settings_cls.model_fields)
+        found = [sources.from_variables(names, os.environ)]
+        if credentials := os.environ.get("CREDENTIALS_DIRECTORY"):
+            found.append(sources.from_credentials(names, Path(credentials)))
+        if config := os.environ.get(f"{PREFIX}CONFIG"):
+            found.append(sources.from_toml(names, Path(config)))
+        elif not _started_by_systemd():
+            found.append(sources.from_dotenv(names, Path(".env")))
+        return (init_settings, *(InitSettingsSource(settings_cls, values) for values in found))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fewer_workers(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Whoever asks for one worker at most, as by WORKER_CONCURRENCY=1, need not say how many there are at least."""
+        most = str(values.get("max_workers", ""))
+        if most.isdecimal() and 0 < int(most) < MIN_WORKERS:
+            return {"min_workers": int(most)} | values
+        return values
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -261,8 +231,6 @@ class Settings(BaseSettings):
             )
         if not is_loopback(self.http_host) and not self.api_key.get_secret_value():
             raise ValueError("HTTP_HOST is not a loopback address: set API_KEY, or keep 127.0.0.1 behind a proxy")
-        if not self.retry_schedule:
-            raise ValueError("RETRY_MINUTES must be numbers above 0, separated by commas")
         return self
 
     @property
@@ -291,23 +259,8 @@ class Settings(BaseSettings):
 
     @property
     def retry_schedule(self) -> tuple[float, ...]:
-        """Seconds before the first, second … retry; empty where RETRY_MINUTES is malformed."""
-        try:
-            seconds = tuple(float(part) * 60 for part in self.retry_minutes.split(","))
-        except ValueError:
-            return ()
-        return seconds if all(0 < s < float("inf") for s in seconds) else ()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` can only mean this machine: `localhost` and names below it, 127.0.0.0/8, ::1."""
-    name = host.strip("[]").rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+        """Seconds before the first, second … retry; the last is repeated."""
+        return tuple(float(part) * 60 for part in self.retry_minutes.split(","))
 
 
 def load(**overrides: Any) -> Settings:
@@ -319,23 +272,42 @@ def load(**overrides: Any) -> Settings:
     Raises:
         SettingsError: naming each bad setting by its environment variable, never its value where it is a secret.
     """
-    config = os.environ.get(f"{PREFIX}CONFIG")
-    if config and not os.access(config, os.R_OK):
-        raise SettingsError(f"cannot read the settings file {config}", f"Check {PREFIX}CONFIG and the file's rights")
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return Settings(_env_file=".env", **given)
+        settings = Settings(**given)
     except ValidationError as bad:
-        lines = [
-            _complaint(error) for error in bad.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise SettingsError("; ".join(lines), "See `mailworkers run --help` or the table in the README") from None
-    except (ValueError, OSError) as bad:  # TOML syntax, an unreadable credential
-        raise SettingsError(f"the settings cannot be read: {bad}", "Check the file's syntax and rights") from None
+        lines = [complaint(error, Settings.model_fields) for error in bad.errors(include_url=False)]
+        raise SettingsError("; ".join(lines), "All settings are in the README's table") from None
+    settings._given.update(given)  # noqa: SLF001 -- this module's own class
+    return settings
 
 
-def _complaint(error: Any) -> str:
-    where = str(error["loc"][0]).upper() if error["loc"] else ""
-    text = str(error["msg"]).removeprefix("Value error, ")
-    name = f"{PREFIX}{where.removeprefix(PREFIX).replace('DB_SCHEMA', 'SCHEMA')} " if where else ""
-    return f"{name}{text[:1].lower() + text[1:] if where else text}"
+def reload(settings: Settings) -> tuple[Settings, list[str], list[str]]:
+    """Read all settings anew, as on SIGHUP, and take over what may change while running.
+
+    Args:
+        settings: those in force; the command line they were loaded with still wins.
+
+    Returns:
+        the settings now in force; the fields that changed; the fields that differ but need a restart.
+
+    Raises:
+        SettingsError: the new settings are bad as a whole, so the old ones stay in force.
+    """
+    fresh = load(**settings._given)  # noqa: SLF001 -- this module's own class
+    changed: list[str] = []
+    needs_restart: list[str] = []
+    for name, info in Settings.model_fields.items():
+        if getattr(fresh, name) != getattr(settings, name):
+            extra: Any = info.json_schema_extra
+            (changed if extra["reload"] else needs_restart).append(name)
+    return settings.model_copy(update={name: getattr(fresh, name) for name in changed}), changed, needs_restart
+
+
+def notices() -> tuple[str, ...]:
+    """A sentence about each environment variable that looks like a setting and has no effect, such as a misspelt one."""
+    return sources.questionable_variables(sources.names_of(Settings.model_fields), os.environ)
+
+
+def _started_by_systemd() -> bool:
+    return os.environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
