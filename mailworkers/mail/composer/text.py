@@ -1,0 +1,98 @@
+"""A text part, in the transfer encoding that fits its content."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64, b2a_qp
+
+from mailworkers.errors import ComposeError
+from mailworkers.mail.composer.cache import PartCache
+
+LONGEST_7BIT = 990  # RFC 5321 §4.5.3.1.6 allows 998; old sendmails break a line after 990
+QP_LINE = 76  # RFC 2045 §6.7 (5)
+BASE64_LINE = 76  # RFC 2045 §6.8
+CACHE_BYTES = 4 * 1024 * 1024  # some hundred bodies; a small VPS does not feel it
+
+# What quoted-printable leaves as it is. Both sets are what `b2a_qp` does, needed to foresee its length.
+_QP_PLAIN = bytes(set(range(32, 127)) - {ord("=")}) + b"\t\r\n"
+_HEAD_7BIT = {
+    subtype: f"Content-Type: text/{subtype}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+    for subtype in ("plain", "html")
+}
+
+_encoded = PartCache(CACHE_BYTES)
+
+
+def text_part(text: str, subtype: str, field: str) -> bytes:
+    """One text/plain or text/html part with its header fields; it ends with CRLF.
+
+    Every line end (CR, LF, CRLF) becomes CRLF, and a last line without one gets it. ASCII in lines of at most 990 stays as
+    it is; else the shorter of quoted-printable and base64 is taken, quoted-printable where they are near, since people
+    can read it.
+
+    Args:
+        text: the body as the row gave it, maybe empty.
+        subtype: `plain` or `html`.
+        field: the row's name for it, for the message.
+
+    Raises:
+        ComposeError: for NUL, which RFC 5322 forbids in every body, and for what UTF-8 cannot hold.
+    """
+    if "\0" in text:
+        raise ComposeError(f"{field} contains the character U+0000 at position {text.index(chr(0)) + 1}")
+    if text.isascii() and (len(text) <= LONGEST_7BIT or _longest_line(text) <= LONGEST_7BIT):
+        return (_HEAD_7BIT[subtype] + _crlf(text)).encode("ascii")
+    key = (subtype, text)
+    part = _encoded.get(key)
+    if part is None:
+        part = _encode(text, subtype, field)
+        _encoded.put(key, part, len(part) + 2 * len(text))
+    return part
+
+
+def base64_lines(data: bytes) -> bytes:
+    """Base64 in lines of 76 with CRLF between them and at the end; nothing for nothing."""
+    whole = b2a_base64(data, newline=False)
+    lines = [whole[start : start + BASE64_LINE] for start in range(0, len(whole), BASE64_LINE)]
+    lines.append(b"")
+    return b"\r\n".join(lines)
+
+
+def _crlf(text: str) -> str:
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\n", "\r\n")
+    return text if text.endswith("\n") else text + "\r\n"
+
+
+def _longest_line(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _encode(text: str, subtype: str, field: str) -> bytes:
+    try:
+        data = _crlf(text).encode()
+    except UnicodeEncodeError as bad:
+        raise ComposeError(f"{field} contains a lone surrogate at position {bad.start + 1}") from None
+    charset = "us-ascii" if text.isascii() else "utf-8"
+    name, body = _quoted_printable(data) if _quoted_is_shorter(data) else ("base64", base64_lines(data))
+    head = f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {name}\r\n\r\n"
+    return head.encode("ascii") + body
+
+
+def _quoted_is_shorter(data: bytes) -> bool:
+    escaped = len(data.translate(None, _QP_PLAIN))
+    quoted = (len(data) + 2 * escaped) * (QP_LINE + 2) // QP_LINE
+    return quoted <= (len(data) + 2) // 3 * 4 * (BASE64_LINE + 2) // BASE64_LINE
+
+
+def _quoted_printable(data: bytes) -> tuple[str, bytes]:
+    """`b2a_qp` writes soft line breaks as CRLF because the data has CRLF line ends: ours has one at least at its end."""
+    quoted = b2a_qp(data)
+    if b" \r\n" in data or b"\t\r\n" in data:
+        quoted = b"\r\n".join([_within_limit(line) for line in quoted.split(b"\r\n")])
+    return "quoted-printable", quoted
+
+
+def _within_limit(line: bytes) -> bytes:
+    """`b2a_qp` escapes a blank at a line's end after it counted, so that such a line can have 78 octets."""
+    return line if len(line) <= QP_LINE else line[:-3] + b"=\r\n" + line[-3:]
