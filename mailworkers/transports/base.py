@@ -1,0 +1,64 @@
+"""What every transport is to the rooms above it: wire bytes in, outcome out; it knows nothing of queues."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from mailworkers.mail.message import WireMail
+from mailworkers.replies import Outcome, RelayDown, Throttled
+
+
+class Session(Protocol):
+    """One kept connection to a relay. Used by one worker at a time; nothing of it may be called from another thread.
+
+        session = await transport.connect()
+        while session.usable:
+            while session.ready() and (job := next_job()):
+                results.append(session.submit(job.mail, deadline))
+            await results.popleft()
+
+    Where `ready()` is False on a usable session, it is True again at the latest when the oldest unfinished future ends.
+    """
+
+    window: int  # mails that may be unfinished at once
+
+    @property
+    def usable(self) -> bool:
+        """Whether further mails may be submitted: False once closed, broken, told 421 or used up. Mails that are on
+        their way still end by themselves."""
+
+    @property
+    def idle_since(self) -> float | None:
+        """`loop.time()` since when no mail is unfinished; None while one is."""
+
+    def ready(self) -> bool:
+        """Whether one more mail may be submitted now: usable, the window and its bytes not filled, the relay reading."""
+
+    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
+        """Start to send `mail`.
+
+        Futures end in the order of submission and never raise: every end is an outcome. Whoever gives a mail up must
+        call `abort`; to cancel the future changes nothing on the wire.
+
+        Args:
+            mail: composed bytes and their envelope.
+            deadline: `loop.time()` after which the connection is aborted if the mail is still unfinished.
+        """
+
+    async def close(self, timeout: float) -> None:
+        """Let unfinished mails end, say QUIT, then close; abort whatever is left.
+
+        Args:
+            timeout: seconds for all of that.
+        """
+
+    def abort(self) -> None:
+        """Drop the connection at once. Nothing buffered may leave any more; unfinished mails end as Broken or Lost."""
+
+
+class Transport(Protocol):
+    """A way out: it makes sessions."""
+
+    async def connect(self) -> Session | RelayDown | Throttled:
+        """Connect and negotiate, within time-outs of its own. Never raises for what a relay or a network does."""

@@ -1,0 +1,389 @@
+"""One kept connection: which mails are on their way, what the relay answered, and when to give up."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+
+from mailworkers.mail.message import WireMail
+from mailworkers.replies import Broken, Outcome, Stage
+from mailworkers.transports.smtp.outlet import Outlet
+from mailworkers.transports.smtp.parser import ReplyParser
+from mailworkers.transports.smtp.timeouts import StageTimeouts
+from mailworkers.transports.smtp.transaction import Transaction, Verdict
+from mailworkers.transports.smtp.wire import Mode, Offer, Prepared, prepare, stuffed
+
+# Mails that may be unfinished at once. Pipelining has one whose content awaits its last reply, one whose envelope is
+# answered meanwhile, and one in hand, so that its envelope leaves together with the content before it.
+WINDOWS = {Mode.PLAIN: 1, Mode.PIPELINING: 3, Mode.CHUNKING: 8}
+
+# Octets of content that may be unfinished at once, beyond the first mail: bounds memory, and what one lost connection
+# leaves in doubt.
+MAX_BYTES_ON_THE_WAY = 1024 * 1024
+
+# A larger mail goes by DATA although the relay offers BDAT: a refused recipient then costs a reply, not the content.
+MAX_CHUNK = 256 * 1024
+
+# After so many seconds of rest the relay may have closed the connection without our knowing. DATA tells before any
+# content has left, BDAT would leave the mail in doubt.
+TRUST_SECONDS = 1.0
+
+_NEVER = math.inf
+
+
+class SmtpSession(asyncio.Protocol):
+    """A negotiated connection that mails are submitted to; see `transports.base.Session` for the contract.
+
+    It is the transport's protocol: everything happens in `submit` and in the loop's callbacks, without tasks. One timer
+    serves the session; it is set again only when it fires or when something is due earlier.
+
+    Args:
+        transport: connected and negotiated; nothing unread may be left of the negotiation.
+        offer: what the relay's EHLO promised.
+        mode: how to hold the conversation; no more than the offer allows.
+        timeouts: per stage, in seconds.
+        mails: how many the session carries before it is used up.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, offer: Offer, mode: Mode, timeouts: StageTimeouts, mails: int
+    ) -> None:
+        self.window = WINDOWS[mode]
+        self.mode = mode
+        self.offer = offer
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._outlet = Outlet(transport)
+        self._parser = ReplyParser()
+        self._timeouts = timeouts
+        self._stage_timeout = {
+            Stage.MAIL: timeouts.mail,
+            Stage.RCPT: timeouts.rcpt,
+            Stage.DATA: timeouts.data,
+            Stage.FINAL: timeouts.final,
+        }
+        self._mails_left = mails
+        self._unfinished: deque[Transaction] = deque()
+        self._unbegun: deque[Transaction] = deque()
+        self._latest: Transaction | None = None  # the last whose commands left
+        self._octets = 0
+        self._served = 0
+        self._ended = ""
+        self._closing = False
+        self._quitting = False
+        self._lost = self._loop.create_future()
+        self._idle_since: float | None = self._loop.time()
+        self._progress = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = _NEVER
+
+    # What a worker uses -----------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        return not (self._ended or self._closing) and self._mails_left > 0 and not self._transport.is_closing()
+
+    @property
+    def idle_since(self) -> float | None:
+        return self._idle_since
+
+    def ready(self) -> bool:
+        return (
+            len(self._unfinished) < self.window
+            and not self._outlet.paused
+            and (self._octets < MAX_BYTES_ON_THE_WAY or not self._unfinished)
+            and self.usable
+        )
+
+    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        prepared = prepare(mail, self.offer) if self.usable else self._unusable()
+        if not isinstance(prepared, Prepared):
+            self._settle(future, prepared)
+            return future
+        self._mails_left -= 1
+        if not self._unfinished:
+            self._progress = self._loop.time()
+        transaction = self._transaction(prepared, future, deadline)
+        self._octets += transaction.size
+        self._unfinished.append(transaction)
+        self._unbegun.append(transaction)
+        self._idle_since = None
+        self._begin()
+        self._outlet.flush()
+        self._watch(deadline)
+        return future
+
+    async def close(self, timeout: float) -> None:
+        self._closing = True
+        try:
+            async with asyncio.timeout(timeout):
+                while self._unfinished:
+                    await asyncio.wait([self._unfinished[-1].future])
+                if not self._ended:
+                    await self._quit()
+        except TimeoutError:
+            pass
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        self._end("the connection was given up", bystanders=True)
+
+    async def _quit(self) -> None:
+        self._quitting = True
+        self._outlet.add(b"QUIT\r\n", 1)
+        self._outlet.flush()
+        async with asyncio.timeout(self._timeouts.quit):
+            await asyncio.shield(self._lost)
+
+    def _unusable(self) -> Broken:
+        return Broken(Stage.MAIL, self._ended or "the connection takes no further mail", closing=True)
+
+    def _settle(self, future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+        """End a mail that needs no relay, after those that were submitted before it."""
+        if not self._unfinished:
+            future.set_result(outcome)
+            return
+        transaction = Transaction(None, future, _NEVER)
+        transaction.settled = outcome
+        self._unfinished.append(transaction)
+
+    # What leaves ------------------------------------------------------------------------------------------------
+
+    def _transaction(self, prepared: Prepared, future: asyncio.Future[Outcome], deadline: float) -> Transaction:
+        pipelined = self.mode is not Mode.PLAIN
+        chunked = self.mode is Mode.CHUNKING and len(prepared.content) <= MAX_CHUNK and self._trusted()
+        return Transaction(prepared, future, deadline, pipelined=pipelined, chunked=chunked)
+
+    def _trusted(self) -> bool:
+        return self._idle_since is None or self._loop.time() - self._idle_since < TRUST_SECONDS
+
+    def _begin(self) -> None:
+        """Put the commands of every mail whose turn has come into the next write."""
+        while self._unbegun and self._may_begin():
+            transaction = self._unbegun.popleft()
+            prepared = transaction.prepared
+            assert prepared is not None
+            previous = self._latest
+            self._latest = transaction
+            transaction.begun = True
+            if previous is not None and (previous.open_at_relay or (previous.chunked and not previous.done)):
+                transaction.resetting = True
+                self._outlet.add(b"RSET\r\n", 1)
+                if not transaction.pipelined:
+                    return
+            if transaction.pipelined:
+                self._add_all_commands(transaction, prepared)
+            else:
+                self._outlet.add(prepared.mail, 1)
+
+    def _may_begin(self) -> bool:
+        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal."""
+        previous = self._latest
+        if previous is None or previous.done:
+            return True
+        return previous.pipelined and previous.content_begun
+
+    def _add_all_commands(self, transaction: Transaction, prepared: Prepared) -> None:
+        commands = prepared.mail + b"".join(prepared.rcpt)
+        count = 1 + len(prepared.rcpt)
+        if transaction.chunked:
+            self._outlet.add(b"%bBDAT %d LAST\r\n" % (commands, len(prepared.content)), count)
+            transaction.content_begun = True
+            self._outlet.add(prepared.content, 1, transaction)
+        else:
+            self._outlet.add(commands + b"DATA\r\n", count + 1)
+
+    def _add_content(self, transaction: Transaction, content: bytes) -> None:
+        transaction.content_begun = True
+        self._outlet.add(stuffed(content), 0)
+        self._outlet.add(b".\r\n", 1, transaction)
+
+    def _add_next_command(self, transaction: Transaction) -> None:
+        """Where each command waits for its reply."""
+        prepared = transaction.prepared
+        assert prepared is not None
+        match transaction.stage:
+            case Stage.MAIL:
+                self._outlet.add(prepared.mail, 1)
+            case Stage.RCPT:
+                self._outlet.add(prepared.rcpt[transaction.recipients_answered], 1)
+            case _:
+                self._outlet.add(b"DATA\r\n", 1)
+
+    # What arrives -----------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._ended:
+            return
+        replies = self._parser.feed(data)
+        for code, text in replies:
+            self._take(code, text)
+            if self._ended:
+                return
+        if self._parser.fault:
+            self._end(f"the relay {self._parser.fault}")
+        elif replies:
+            self._progress = self._loop.time()
+            self._begin()
+            self._outlet.flush()
+            self._rest_or_watch()
+
+    def _take(self, code: int, text: bytes) -> None:
+        head = self._unfinished[0] if self._unfinished else None
+        if self._outlet.owed == 0 or head is None:
+            self._unasked(head, code, text)
+            return
+        self._outlet.owed -= 1
+        if code == 421:
+            self._told_to_go(head, text)
+            return
+        verdict, outcome = head.take(code, text)
+        match verdict:
+            case Verdict.WAIT:
+                if not head.pipelined:
+                    self._add_next_command(head)
+            case Verdict.DONE:
+                assert outcome is not None
+                self._finish(head, outcome)
+            case Verdict.SEND_CONTENT:
+                assert head.prepared is not None
+                self._add_content(head, head.prepared.content)
+            case Verdict.SEND_NOTHING:
+                self._add_content(head, b"")
+            case Verdict.OUT_OF_STEP:
+                self._end(f"the relay answered {code} out of turn")
+
+    def _unasked(self, head: Transaction | None, code: int, text: bytes) -> None:
+        """A reply that nothing was sent for. To pair it with any mail could lose one, so the connection is dropped."""
+        if self._quitting:
+            self._transport.close()
+        elif code == 421:
+            self._told_to_go(head, text)
+        elif head is not None and head.content_begun and not head.handed and code >= 400:
+            self._finish(head, head.refused(code, text))
+            self._end("the relay refused the mail before while it was being sent", bystanders=True)
+        else:
+            self._end(f"the relay answered {code} without being asked", bystanders=head is None)
+
+    def _told_to_go(self, head: Transaction | None, text: bytes) -> None:
+        """421: the relay closes the connection and has read nothing behind the command it answers (RFC 5321 §3.8).
+
+        On a kept connection that is no failure of any mail. On a fresh one, or as the answer to the content, it is an
+        answer to this mail, or the relay's wish for less; otherwise a mail could go round for ever.
+        """
+        fresh = self._served == 0
+        if head is not None and (fresh or head.stage is Stage.FINAL):
+            self._finish(head, head.refused(421, text))
+        self._end("the relay closed the connection (421)", told=True, bystanders=True)
+
+    def eof_received(self) -> None:
+        self._end("the relay closed the connection", relay_left=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        why = f"the connection broke: {exc}" if exc else "the relay closed the connection"
+        self._end(why, relay_left=True)
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._outlet.paused = True
+
+    def resume_writing(self) -> None:
+        if not self._ended:
+            self._progress = self._loop.time()
+            self._outlet.resume()
+            self._watch(_NEVER)
+
+    # How a mail and the connection end ----------------------------------------------------------------------------
+
+    def _finish(self, head: Transaction, outcome: Outcome) -> None:
+        self._served += 1
+        self._conclude(head, outcome)
+        while self._unfinished and self._unfinished[0].settled is not None:
+            settled = self._unfinished[0]
+            self._conclude(settled, settled.settled)
+
+    def _conclude(self, head: Transaction, outcome: Outcome | None) -> None:
+        self._unfinished.popleft()
+        self._octets -= head.size
+        head.done = True
+        head.prepared = None
+        if not head.future.done():  # whoever waited may have been cancelled
+            assert outcome is not None
+            head.future.set_result(outcome)
+
+    def _end(self, why: str, *, relay_left: bool = False, told: bool = False, bystanders: bool = False) -> None:
+        """Drop the connection; every unfinished mail ends by what was sent of it.
+
+        Args:
+            why: for the record.
+            relay_left: it closed the connection; on a kept one without a reply to the mail, that is nobody's failure.
+            told: it said 421, so nothing behind the mail it answered was read.
+            bystanders: no unfinished mail is to blame, not even the first.
+        """
+        if self._ended:
+            return
+        self._ended = why
+        self._outlet.discard()
+        self._transport.abort()
+        if self._timer is not None:
+            self._timer.cancel()
+        first = True
+        while self._unfinished:
+            head = self._unfinished[0]
+            kept = relay_left and self._served > 0 and head.replies == 0
+            closing = bystanders or not first or kept
+            self._conclude(head, head.settled or head.interrupted(why, closing=closing, told=told))
+            first = False
+        self._unbegun.clear()
+
+    # When to give up ----------------------------------------------------------------------------------------------
+
+    def _rest_or_watch(self) -> None:
+        if self._unfinished:
+            self._watch(_NEVER)
+        else:
+            self._idle_since = self._progress
+
+    def _due(self) -> float:
+        """When the first unfinished mail's stage is over."""
+        head = self._unfinished[0]
+        if head.resetting:
+            return self._progress + self._timeouts.rset
+        if self._outlet.stuck and head.content_begun and not head.handed:
+            return self._progress + self._timeouts.block
+        return self._progress + self._stage_timeout[head.stage]
+
+    def _watch(self, deadline: float) -> None:
+        """See to it that the timer fires no later than the first mail's stage ends, or `deadline`."""
+        if not self._unfinished:
+            return
+        due = min(self._due(), deadline)
+        if due < self._timer_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = due
+            self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_at = _NEVER
+        if not self._unfinished:
+            return
+        now = self._loop.time()
+        deadline = min(transaction.deadline for transaction in self._unfinished)
+        if now >= self._due():
+            self._end(f"{self._waiting_for()} within {self._due() - self._progress:g} s")
+        elif now >= deadline:
+            self._end("the mail's deadline passed")
+        else:
+            self._watch(deadline)
+
+    def _waiting_for(self) -> str:
+        head = self._unfinished[0]
+        if head.content_begun and not head.handed:
+            return "the relay did not read on"
+        return f"the relay gave no answer to {'RSET' if head.resetting else head.stage.name}"
