@@ -39,6 +39,7 @@ class AckWriter:
 
     Args:
         gateway: a gateway of its own, so that no claim can keep an ack waiting.
+        daemon_id: gives the daemon's number, under which results are counted.
         batch: results that are written without waiting for more.
         delay: seconds that the first result of a batch waits for company.
         bound: results that may be unwritten at once.
@@ -49,6 +50,7 @@ class AckWriter:
     def __init__(
         self,
         gateway: Gateway,
+        daemon_id: Callable[[], int],
         *,
         batch: int,
         delay: float,
@@ -56,8 +58,8 @@ class AckWriter:
         on_written: Callable[[Written], None],
         on_trouble: Callable[[DatabaseError], None],
     ) -> None:
-        self.daemon_id = 0
         self.stalled = False
+        self._daemon_id = daemon_id
         self._gateway = gateway
         self._batch = batch
         self._delay = delay
@@ -152,9 +154,9 @@ class AckWriter:
         others = [result for result in results if not isinstance(result, Sent)]
         matched = 0
         if sent:
-            matched += await self._gateway.fetchval("queue/ack_sent", *_sent_columns(sent), self.daemon_id)
+            matched += await self._gateway.fetchval("queue/ack_sent", *_sent_columns(sent), self._daemon_id())
         if others:
-            matched += await self._gateway.fetchval("queue/ack_failed", *_other_columns(others), self.daemon_id)
+            matched += await self._gateway.fetchval("queue/ack_failed", *_other_columns(others), self._daemon_id())
         return matched
 
     def _settle(self) -> None:

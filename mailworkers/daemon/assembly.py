@@ -1,0 +1,167 @@
+"""The rooms of one daemon, put together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.crew import Crew
+from mailworkers.daemon.dispatcher import Dispatcher, Line
+from mailworkers.daemon.gauges import PoolUse
+from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.maintenance import House, Maintenance
+from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.preparing import Preparing
+from mailworkers.daemon.relay_gate import RelayGate
+from mailworkers.daemon.settling import Settling
+from mailworkers.daemon.trouble import Trouble
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.daemon.worker import Bench
+from mailworkers.db.pool import Database
+from mailworkers.errors import DatabaseError
+from mailworkers.limits import Ledger, Limiter, limits_from
+from mailworkers.mail.row import SenderDefaults
+from mailworkers.queue.ack import AckWriter
+from mailworkers.queue.claim import Claims
+from mailworkers.queue.leases import Leases
+from mailworkers.queue.marks import Marks
+from mailworkers.queue.states import Lane
+from mailworkers.settings import Settings
+from mailworkers.transports import transport_for
+
+
+@dataclass(slots=True)
+class Current:
+    """The settings in force, which SIGHUP may replace."""
+
+    settings: Settings
+
+    def schedule(self) -> tuple[float, ...]:
+        """Seconds before each retry."""
+        return self.settings.retry_schedule
+
+    def sender(self) -> SenderDefaults:
+        """Who sends mails of rows that name nobody."""
+        return SenderDefaults(self.settings.sender_email, self.settings.from_name)
+
+    def retention(self) -> int:
+        """Months of history."""
+        return self.settings.retention_months
+
+
+@dataclass(slots=True)
+class Daemon:
+    """Everything that one daemon consists of."""
+
+    current: Current
+    database: Database
+    vitals: Vitals
+    metrics: Metrics
+    trouble: Trouble
+    buffer: Buffer
+    book: LaneBook
+    relay: RelayGate
+    claims: Claims
+    heartbeat: Heartbeat
+    acks: AckWriter
+    marks: Marks
+    limiter: Limiter
+    settling: Settling
+    crew: Crew
+    dispatcher: Dispatcher
+    maintenance: Maintenance
+
+
+def assemble(settings: Settings, database: Database, metrics: Metrics, tasks: asyncio.TaskGroup) -> Daemon:
+    """Build a daemon that does nothing yet.
+
+    Args:
+        settings: in force until SIGHUP.
+        database: connected.
+        metrics: may be disabled.
+        tasks: where workers will run.
+    """
+    current = Current(settings)
+    vitals = Vitals(instance=settings.instance_name, max_unwritten=settings.max_unwritten)
+    trouble = Trouble(vitals, metrics)
+    buffer, book, relay = Buffer(), LaneBook(), RelayGate()
+    claims = Claims(database.claims, settings.job_deadline_seconds)
+    leases = Leases(database.leases, settings.instance_name, settings.lease_seconds)
+    limiter = Limiter(Ledger(database.claims))
+    limiter.configure(limits_from(settings))
+
+    heartbeat = Heartbeat(
+        settings,
+        database.dsn,
+        leases,
+        vitals,
+        trouble,
+        rows=lambda: crew.rows(),  # noqa: PLW0108 -- the crew does not exist yet
+        on_lost=lambda: settling.release(buffer.take_out(lambda _job: True)),
+    )
+    acks = AckWriter(
+        database.acks,
+        lambda: heartbeat.daemon_id,
+        batch=settings.ack_batch,
+        delay=settings.ack_delay_ms / 1000,
+        bound=settings.max_unwritten,
+        on_written=lambda written: settling.written(written),  # noqa: PLW0108 -- nor does settling
+        on_trouble=_told(trouble),
+    )
+    settling = Settling(
+        acks, buffer, metrics, vitals, limiter, rest_lane=_rest(book, vitals), schedule=current.schedule
+    )
+    marks = Marks(database.leases)
+    preparing = Preparing(database.claims, current.sender)
+    transport = transport_for(settings)
+    crew = Crew(
+        tasks,
+        lambda made: Bench(
+            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, transport,
+            connected=lambda: made.connected,
+            job_deadline=settings.job_deadline_seconds,
+            idle_seconds=settings.smtp_idle_seconds,
+        ),
+        name=lambda: _name(settings, heartbeat),
+    )  # fmt: skip
+    dispatcher = Dispatcher(
+        Line(claims, buffer, book, crew, acks, settling, heartbeat, relay, limiter, metrics, vitals, trouble),
+        claim_batch=settings.claim_batch,
+        poll_seconds=settings.poll_seconds,
+        draining=lambda: vitals.phase == "draining",
+    )
+    maintenance = Maintenance(
+        House(
+            database, heartbeat, leases, claims, book, vitals, metrics, trouble,
+            retention_months=current.retention,
+            retry_schedule=current.schedule,
+        )
+    )  # fmt: skip
+    metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
+    return Daemon(
+        current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter,
+        settling, crew, dispatcher, maintenance,
+    )  # fmt: skip
+
+
+def _name(settings: Settings, heartbeat: Heartbeat) -> str:
+    ordinal = heartbeat.registration.ordinal if heartbeat.registration else 0
+    return f"{settings.instance_name}#{ordinal}"
+
+
+def _told(trouble: Trouble) -> Callable[[DatabaseError], None]:
+    def tell(error: DatabaseError) -> None:
+        trouble.met("acks", error)
+
+    return tell
+
+
+def _rest(book: LaneBook, vitals: Vitals) -> Callable[[Lane, float, str], None]:
+    def rest(lane: Lane, seconds: float, reason: str) -> None:
+        book.rest(lane, seconds, reason)
+        vitals.resting_lanes[str(lane)] = reason
+
+    return rest

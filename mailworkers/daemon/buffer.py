@@ -1,0 +1,112 @@
+"""Claimed jobs on their short way from the dispatcher to a worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from mailworkers.queue.states import Job
+
+
+class Taker(Protocol):
+    """A worker as the buffer sees it."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has a connection: such a one is woken first."""
+
+    def may_take(self) -> bool:
+        """Whether its rate limit lets it begin a mail now."""
+
+
+class Buffer:
+    """A line of jobs, and a set of workers that wait for one. No locks: everything happens on one event loop."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Job] = deque()
+        self._waiting: dict[Taker, asyncio.Future[None]] = {}
+        self._low = asyncio.Event()
+        self._low_mark = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def oldest_claim(self) -> float | None:
+        """Monotonic time of the claim of the job that is next; None where there is none."""
+        return self._jobs[0].claimed if self._jobs else None
+
+    @property
+    def starved(self) -> bool:
+        """Whether a worker that may take a job waits for one."""
+        return not self._jobs and any(taker.may_take() for taker in self._waiting)
+
+    def put(self, jobs: Iterable[Job]) -> None:
+        """Append jobs and wake as many workers."""
+        self._jobs.extend(jobs)
+        self.nudge()
+
+    def put_back(self, job: Job) -> None:
+        """Let a job that a worker could not begin be the next."""
+        self._jobs.appendleft(job)
+        self.nudge()
+
+    def take(self) -> Job | None:
+        """The next job, if there is one."""
+        if not self._jobs:
+            return None
+        job = self._jobs.popleft()
+        if len(self._jobs) <= self._low_mark:
+            self._low.set()
+        return job
+
+    def take_out(self, unwanted: Callable[[Job], bool]) -> list[Job]:
+        """Remove and return the jobs for which `unwanted` is true."""
+        out = [job for job in self._jobs if unwanted(job)]
+        if out:
+            self._jobs = deque(job for job in self._jobs if not unwanted(job))
+            self._low.set()
+        return out
+
+    def nudge(self) -> None:
+        """Wake workers that may take a job, connected ones first, as many as there are jobs."""
+        if not self._waiting or not self._jobs:
+            return
+        able = [taker for taker in self._waiting if taker.may_take()]
+        able.sort(key=lambda taker: not taker.warm)
+        for taker in able[: len(self._jobs)]:
+            self._waiting.pop(taker).set_result(None)
+
+    async def wait(self, taker: Taker, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for a job that this worker may take; tells whether one came."""
+        if self._jobs and taker.may_take():
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting[taker] = future
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        except TimeoutError:
+            return False
+        except asyncio.CancelledError:
+            if future.done():  # this worker was woken and leaves: the next one must hear of the job
+                self.nudge()
+            raise
+        finally:
+            if self._waiting.get(taker) is future:
+                del self._waiting[taker]
+        return True
+
+    async def wait_until_low(self, mark: int, timeout: float) -> None:
+        """Return when at most `mark` jobs are left, or after `timeout` seconds."""
+        self._low_mark = mark
+        if len(self._jobs) <= mark:
+            return
+        self._low.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._low.wait()
+        except TimeoutError:
+            return

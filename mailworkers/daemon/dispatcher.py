@@ -1,0 +1,215 @@
+"""The dispatcher: claims what workers and rate limits can use now, and sleeps until there is more.
+
+It is one loop: hold back where it must; look where the work is; claim; hand over; and when nothing is due, ask to be
+woken and wait for a notification, for the next scheduled job, or for the next poll, whichever is first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.crew import Crew
+from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.relay_gate import RelayGate
+from mailworkers.daemon.settling import Settling
+from mailworkers.daemon.trouble import Trouble
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.errors import DatabaseError
+from mailworkers.limits import Limiter, system_keys, workspace_keys
+from mailworkers.queue.ack import AckWriter
+from mailworkers.queue.claim import Claims
+from mailworkers.queue.states import Lane
+
+HELD_BACK_SECONDS = 0.1  # how often to ask whether claiming is allowed again
+LOW_SHARE = 0.5  # the buffer is filled again when half of it is gone: a claim's time passes meanwhile
+STALE_SECONDS = 0.2  # jobs that waited longer in the buffer show that it is too long for the rate
+# A look costs a share of the time at most, so that a long list of lanes, or dead entries that vacuum may not remove yet,
+# slow nothing down; and when it is cheap it is frequent, so that urgent mail is seen soon.
+LOOK_SHARE = 0.05
+SHORTEST_LOOK_SECONDS = 0.02
+# A round with a frozen database: some calls, each ended by its time-out. Beyond that, the loop itself is stuck.
+LONGEST_ROUND_SECONDS = 60.0
+# With claims of this size there is always more: inserts are spared their notifications.
+BUSY_JOBS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What the dispatcher works with."""
+
+    claims: Claims
+    buffer: Buffer
+    book: LaneBook
+    crew: Crew
+    acks: AckWriter
+    settling: Settling
+    heartbeat: Heartbeat
+    relay: RelayGate
+    limiter: Limiter
+    metrics: Metrics
+    vitals: Vitals
+    trouble: Trouble
+
+
+class Dispatcher:
+    """Fills the buffer.
+
+    Args:
+        line: what it works with.
+        claim_batch: jobs in one claim, at most.
+        poll_seconds: between looks without any sign of work.
+        draining: tells whether nothing more may be claimed.
+    """
+
+    def __init__(self, line: Line, *, claim_batch: int, poll_seconds: float, draining: Callable[[], bool]) -> None:
+        self._line = line
+        self._claim_batch = claim_batch
+        self._poll_seconds = poll_seconds
+        self._draining = draining
+        self.last_round = time.monotonic()
+        self._target = 0
+        self._looked_at = 0.0
+        self._look_cost = 0.0
+
+    @property
+    def longest_round(self) -> float:
+        """Seconds that one round may take while nothing is wrong but the database: its time-outs bound it."""
+        return LONGEST_ROUND_SECONDS
+
+    async def run(self) -> None:
+        """Dispatch until cancelled."""
+        line = self._line
+        while True:
+            self.last_round = time.monotonic()
+            if self._must_hold_back():
+                await asyncio.sleep(HELD_BACK_SECONDS)
+                continue
+            line.heartbeat.woken.clear()
+            try:
+                claimed = await self._round()
+            except DatabaseError as error:
+                await asyncio.sleep(line.trouble.met("claims", error))
+                continue
+            line.trouble.over("claims")
+            if claimed >= BUSY_JOBS and line.heartbeat.announced:
+                await line.heartbeat.withdraw_idle()
+            if not claimed:
+                await self._wait_for_work()
+
+    def _must_hold_back(self) -> bool:
+        line = self._line
+        line.vitals.writing_stalled = line.acks.stalled
+        line.vitals.relay_problem = line.relay.problem
+        if not line.relay.is_open:
+            line.settling.release(line.buffer.take_out(lambda _job: True))
+            line.vitals.last_claim = time.monotonic()
+        return self._draining() or line.acks.stalled or not line.heartbeat.holds or not line.relay.is_open
+
+    async def _round(self) -> int:
+        """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
+        line = self._line
+        self._fit_target()
+        room = self._target - len(line.buffer)
+        if room <= 0:
+            line.buffer.nudge()
+            await line.buffer.wait_until_low(int(self._target * LOW_SHARE), self._poll_seconds)
+            return await self._refresh_tokens() or 1
+        await self._look()
+        line.vitals.last_claim = time.monotonic()
+        if line.book.drained:
+            return 0
+        await self._refresh_tokens()
+        jobs = int(min(room, self._claim_batch, line.crew.tokens() - len(line.buffer), self._system_tokens()))
+        if jobs <= 0:
+            line.buffer.nudge()
+            await self._wait_for_tokens()
+            return 1
+        return await self._claim(jobs)
+
+    async def _claim(self, jobs: int) -> int:
+        line = self._line
+        wishes = line.book.plan(jobs, self._lane_tokens)
+        if not wishes:
+            await self._wait_for_tokens()
+            return 1
+        daemon_id = line.heartbeat.daemon_id
+        began = time.perf_counter()
+        claimed = await line.claims.claim(wishes, daemon_id)
+        line.metrics.claimed(len(claimed), time.perf_counter() - began)
+        line.book.learn(wishes, claimed)
+        if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
+            line.settling.release(claimed)
+            return 0
+        for job in claimed:
+            line.limiter.take(*system_keys(), *workspace_keys(job.lane.workspace_id))
+        line.buffer.put(claimed)
+        return len(claimed)
+
+    async def _look(self) -> None:
+        """Learn where the work is: fully where that is due, else beyond the known bounds only."""
+        line = self._line
+        now = time.monotonic()
+        pause = max(SHORTEST_LOOK_SECONDS, self._look_cost / LOOK_SHARE)
+        if now - self._looked_at >= pause:
+            began = time.perf_counter()
+            line.book.renew(await line.claims.heads())
+            self._look_cost = time.perf_counter() - began
+            self._looked_at = now
+        elif line.book.drained:
+            line.book.revive()
+
+    def _fit_target(self) -> None:
+        """Size the buffer by what happens: longer while workers starve, shorter while jobs grow old in it."""
+        line = self._line
+        least = max(1, line.crew.windows)
+        oldest = line.buffer.oldest_claim
+        if line.buffer.starved:
+            self._target *= 2
+        elif oldest is not None and time.monotonic() - oldest > STALE_SECONDS:
+            self._target //= 2
+        self._target = max(least, min(self._target, self._claim_batch))
+
+    async def _refresh_tokens(self) -> int:
+        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited."""
+        line = self._line
+        wanted = dict.fromkeys((*line.crew.keys(), *system_keys()), self._target)
+        for head in line.book.due_heads(self._claim_batch):
+            wanted.update(dict.fromkeys(workspace_keys(head.lane.workspace_id), self._target))
+        await line.limiter.replenish(wanted)
+        return 0
+
+    async def _wait_for_tokens(self) -> None:
+        line = self._line
+        waits = [line.limiter.wait(*system_keys())]
+        waits += [line.limiter.wait(key) for key in line.crew.keys()]  # noqa: SIM118 -- not a mapping
+        soonest = min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS)
+        await asyncio.sleep(min(max(soonest, 0.01), self._poll_seconds))
+
+    def _system_tokens(self) -> float:
+        return self._line.limiter.available(*system_keys())
+
+    def _lane_tokens(self, lane: Lane) -> float:
+        return self._line.limiter.available(*workspace_keys(lane.workspace_id))
+
+    async def _wait_for_work(self) -> None:
+        """Nothing is due: be woken, or look again when a job becomes due, or by polling."""
+        line = self._line
+        if not line.heartbeat.announced and await line.heartbeat.announce_idle():
+            self._looked_at = 0.0  # what was inserted before the announcement is seen by one more look
+            return
+        poll = self._poll_seconds * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
+        due = line.book.next_due()
+        wait = min(poll, math.inf if due is None else due + 0.001)
+        try:
+            async with asyncio.timeout(wait):
+                await line.heartbeat.woken.wait()
+        except TimeoutError:
+            return

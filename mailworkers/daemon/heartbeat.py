@@ -1,0 +1,196 @@
+"""The daemon's standing: its session, its lease, and the right to begin mails that hangs on both.
+
+open session ──▶ register ──▶ take the lock ──▶ renew … renew … renew
+     ▲                                                │
+     └────────── session lost, or lease ended ◀───────┘   (a new lease each time; the old jobs are not ours)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from mailworkers.daemon.trouble import Trouble
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.errors import DatabaseError, DatabaseUnavailable
+from mailworkers.queue.leases import LeaseClock, Leases, Registration, WorkerRow
+from mailworkers.queue.presence import Presence
+from mailworkers.settings import Settings
+
+# A renewal that failed is tried again so often while the lease still holds.
+RETRY_SECONDS = 1.0
+# A session may be dead without a sign (a pulled cable): it is asked so often.
+CHECK_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Heartbeat:
+    """Keeps the standing, and makes a new one when it is lost.
+
+    Args:
+        settings: lease, heartbeat, names.
+        dsn: the database.
+        leases: its statements.
+        vitals, trouble: where its state shows.
+        rows: gives the workers' rows that go with each renewal.
+        on_lost: called when jobs that were claimed but not begun must be forgotten.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        dsn: str,
+        leases: Leases,
+        vitals: Vitals,
+        trouble: Trouble,
+        *,
+        rows: Callable[[], Sequence[WorkerRow]],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self.woken = asyncio.Event()
+        self.established = asyncio.Event()
+        self.registration: Registration | None = None
+        self._settings = settings
+        self._dsn = dsn
+        self._leases = leases
+        self._vitals = vitals
+        self._trouble = trouble
+        self._rows = rows
+        self._on_lost = on_lost
+        self._presence: Presence | None = None
+        self._clock = LeaseClock(settings.lease_seconds)
+
+    @property
+    def holds(self) -> bool:
+        """Whether mails may be begun: the lease holds and the session, where there is one, is there."""
+        return self.established.is_set() and self._clock.holds
+
+    @property
+    def daemon_id(self) -> int:
+        """The number of the present lease; 0 where there has been none."""
+        return self.registration.daemon_id if self.registration else 0
+
+    async def establish(self) -> None:
+        """Open the session, begin a lease, prove life.
+
+        Raises:
+            DatabaseUnavailable, DatabaseRefused: it did not come about; nothing is held.
+        """
+        await self._leave()
+        asked = time.monotonic()
+        self._presence = await Presence.open(self._settings, self._dsn, self.woken)
+        self.registration = await self._leases.register()
+        if await self._presence.prove(self.daemon_id):
+            await self._leases.vouch(self.daemon_id)
+        self._clock.renewed(asked)
+        self._vitals.daemon_id = self.daemon_id
+        self._vitals.liveness_lost = False
+        self._vitals.last_heartbeat = time.monotonic()
+        self.established.set()
+        log.info(
+            "lease begun", daemon=self.daemon_id, ordinal=self.registration.ordinal, session=self._presence.sessions
+        )
+
+    async def run(self) -> None:
+        """Keep the standing until cancelled."""
+        while True:
+            if not self.established.is_set():
+                await self._establish_again()
+            await self._keep()
+            self._lose()
+
+    async def announce_idle(self) -> bool:
+        """Ask to be woken by inserts; whether that is so now."""
+        try:
+            return self._presence is not None and await self._presence.announce_idle()
+        except DatabaseUnavailable:
+            return False
+
+    async def withdraw_idle(self) -> None:
+        """Spare inserts the notification."""
+        try:
+            if self._presence is not None:
+                await self._presence.withdraw_idle()
+        except DatabaseUnavailable:
+            return
+
+    @property
+    def announced(self) -> bool:
+        """Whether an insert now would wake this daemon."""
+        return self._presence is not None and self._presence.announced
+
+    async def end(self, why: str) -> None:
+        """Give the lease back and close the session, at the daemon's end."""
+        if self.registration is not None and self.established.is_set():
+            try:
+                await self._leases.end_own(self.daemon_id, why)
+            except DatabaseError as error:
+                log.warning("the lease could not be given back; it runs out by itself", problem=str(error))
+        self.established.clear()
+        self._clock.end()
+        await self._leave()
+
+    async def _establish_again(self) -> None:
+        while True:
+            try:
+                await self.establish()
+            except DatabaseError as error:
+                await asyncio.sleep(self._trouble.met("lease", error))
+            else:
+                self._trouble.over("lease")
+                return
+
+    async def _keep(self) -> None:
+        """Renew and check until the standing is lost."""
+        presence = self._presence
+        assert presence is not None
+        next_beat = time.monotonic() + self._settings.heartbeat_seconds
+        while self._clock.holds:
+            wait = min(next_beat - time.monotonic(), CHECK_SECONDS)
+            if await _within(presence.lost, max(0.0, wait)):
+                return
+            try:
+                if time.monotonic() >= next_beat:
+                    if not await self._renew():
+                        return
+                    next_beat = time.monotonic() + self._settings.heartbeat_seconds
+                else:
+                    await presence.check()
+            except DatabaseError as error:
+                self._trouble.met("lease", error)
+                next_beat = time.monotonic() + RETRY_SECONDS
+            else:
+                self._trouble.over("lease")
+
+    async def _renew(self) -> bool:
+        asked = time.monotonic()
+        if not await self._leases.renew(self.daemon_id, self._rows()):
+            return False
+        self._clock.renewed(asked)
+        self._vitals.last_heartbeat = time.monotonic()
+        return True
+
+    def _lose(self) -> None:
+        log.warning("lease lost: no mail is begun until there is a new one", daemon=self.daemon_id)
+        self.established.clear()
+        self._clock.end()
+        self._vitals.liveness_lost = True
+        self._on_lost()
+
+    async def _leave(self) -> None:
+        presence, self._presence = self._presence, None
+        if presence is not None:
+            await presence.close()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

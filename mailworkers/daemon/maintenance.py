@@ -1,0 +1,109 @@
+"""What has to be done now and then: rescue, depth, partitions, retention, and a look for trouble from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.trouble import Trouble
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.db.pool import Database
+from mailworkers.queue.claim import Claims
+from mailworkers.queue.leases import Leases
+
+SWEEP_SECONDS = 0.8  # dead within 0.8 s, sure 2 s later, rescued 0.8 s after that: below the 5 s that are promised
+DEPTH_SECONDS = 5.0
+TROUBLE_SECONDS = 30.0
+HOUSEKEEPING_SECONDS = 3600.0
+MONTHS_AHEAD = 2
+METRICS_DAYS = 35
+PURGE_BATCH = 10_000
+# A transaction open for so long keeps vacuum from cleaning the queue's index.
+HORIZON_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What maintenance looks after, and where it shows. The last two give settings that SIGHUP may change."""
+
+    database: Database
+    heartbeat: Heartbeat
+    leases: Leases
+    claims: Claims
+    book: LaneBook
+    vitals: Vitals
+    metrics: Metrics
+    trouble: Trouble
+    retention_months: Callable[[], int]
+    retry_schedule: Callable[[], Sequence[float]]
+
+
+class Maintenance:
+    """Loops beside the flow of mail. Every daemon runs them: their statements agree with each other by locks and fences."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def run(self) -> None:
+        """Run all loops until cancelled."""
+        async with asyncio.TaskGroup() as loops:
+            for where, seconds, step in (
+                ("rescue", SWEEP_SECONDS, self.sweep),
+                ("depth", DEPTH_SECONDS, self.measure),
+                ("trouble", TROUBLE_SECONDS, self.look_for_trouble),
+                ("housekeeping", HOUSEKEEPING_SECONDS, self.keep_house),
+            ):
+                loops.create_task(self._house.trouble.keep_doing(where, seconds, step))
+
+    async def sweep(self) -> None:
+        """End dead daemons' leases and take back what they hold; give up attempts past their deadline."""
+        dead = await self._house.leases.end_dead(self._house.heartbeat.daemon_id)
+        if dead:
+            log.warning("daemons died", daemons=dead)
+        rescued = await self._house.leases.rescue()
+        expired = await self._house.leases.expire(self._house.retry_schedule()[0])
+        again, parked = rescued.again + expired.again, rescued.parked + expired.parked
+        if again or parked:
+            log.warning("jobs taken back", again=again, ended=parked)
+            self._house.metrics.rescued(again + parked)
+            self._house.heartbeat.woken.set()
+
+    async def measure(self) -> None:
+        """Bring the queue's depth into the vitals."""
+        self._house.vitals.queue = await self._house.claims.depth(self._house.book.oldest_due())
+
+    async def look_for_trouble(self) -> None:
+        """Warn of a transaction that holds vacuum back, and of history rows outside every month."""
+        row = await self._house.database.claims.fetchrow("maintenance/look_for_trouble", HORIZON_SECONDS)
+        warnings: dict[str, str] = {}
+        if row is not None and row["strays"]:
+            warnings["history"] = (
+                "history rows lie in a default partition: no month's partition took them; "
+                "check that the worker role may run make_partitions"
+            )
+        if row is not None and row["pid"] is not None:
+            warnings["horizon"] = (
+                f"a transaction of {row['application_name'] or 'an unnamed client'} (pid {row['pid']}) has been open "
+                f"for {row['seconds']:.0f} s and keeps vacuum from cleaning the queue: end it"
+            )
+        self._house.vitals.warnings.clear()
+        self._house.vitals.warnings.update(warnings)
+
+    async def keep_house(self) -> None:
+        """Make partitions ahead, drop those past retention, forget old keys, figures and daemons."""
+        gateway = self._house.database.claims
+        months = self._house.retention_months()
+        await gateway.execute("maintenance/make_partitions", MONTHS_AHEAD)
+        await gateway.execute("maintenance/drop_partitions", months)
+        await gateway.execute("maintenance/purge_keys", months, PURGE_BATCH)
+        await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
+        await gateway.execute("leases/forget")
+        await gateway.execute("limits/purge")

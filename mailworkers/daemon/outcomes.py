@@ -1,0 +1,68 @@
+"""From what became of an attempt to what becomes of its job."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from mailworkers.queue.states import End, Ended, Failure, Job, Result, Retry, Sent, Snooze
+from mailworkers.replies import (
+    Accepted,
+    Broken,
+    Deferred,
+    FailureClass,
+    Lost,
+    Outcome,
+    Rejected,
+    RelayDown,
+    Stage,
+    Throttled,
+)
+
+JITTER = 0.1  # of each delay, either way: mails that failed together do not come back together
+THROTTLED_SECONDS = 60.0  # where a relay asks for less without naming a time
+CLOSING_SECONDS = 5.0  # a relay that closes twice under one mail is about to restart
+DOWN_SECONDS = 5.0  # the dispatcher holds back meanwhile; this only keeps another daemon from taking it at once
+
+
+def jittered(seconds: float) -> float:
+    """`seconds`, up to a tenth more or less."""
+    return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter, not a secret
+
+
+def result_of(job: Job, outcome: Outcome, message_id: str, schedule: Sequence[float]) -> Result:  # noqa: PLR0911 -- one case, one return
+    """What to record.
+
+    Args:
+        job: as it was claimed.
+        outcome: of this attempt.
+        message_id: of the mail, for the record.
+        schedule: seconds before the first, second … retry; the last repeats.
+    """
+    match outcome:
+        case Accepted(reply, refused):
+            return Sent(job, message_id, reply, refused)
+        case Rejected(failure, text, reply):
+            return Ended(job, End.FAILED, Failure(failure, text, reply=reply), message_id)
+        case Deferred(failure, text, reply):
+            return spend_attempt(job, Failure(failure, text, reply=reply), message_id, schedule)
+        case Throttled(text, _, retry_after):
+            return Snooze(job, jittered(retry_after or THROTTLED_SECONDS), text)
+        case RelayDown(text):
+            return Snooze(job, jittered(DOWN_SECONDS), text)
+        case Broken(_, text, closing=True):
+            return Snooze(job, jittered(CLOSING_SECONDS), text)
+        case Broken(stage, text):
+            return spend_attempt(job, Failure(FailureClass.NETWORK, text, stage=stage), message_id, schedule)
+        case Lost(text):
+            why = Failure(FailureClass.NETWORK, text, stage=Stage.FINAL)
+            if job.at_most_once:
+                return Ended(job, End.UNKNOWN, why, message_id)
+            return spend_attempt(job, why, message_id, schedule)
+
+
+def spend_attempt(job: Job, why: Failure, message_id: str, schedule: Sequence[float]) -> Result:
+    """Another try on the schedule, or the end where none is left. Arguments as for `result_of`."""
+    if job.attempts >= job.max_retries:
+        return Ended(job, End.ABANDONED, why, message_id)
+    return Retry(job, jittered(schedule[min(job.attempts, len(schedule) - 1)]), why)

@@ -1,0 +1,125 @@
+"""What an attempt's outcome sets in motion: a result to record, a lane that rests, figures."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.outcomes import THROTTLED_SECONDS, jittered, result_of
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.limits import Limiter, system_keys, workspace_keys
+from mailworkers.queue.ack import AckWriter, Written
+from mailworkers.queue.states import Ended, Job, Lane, Result, Retry, Sent, Snooze
+from mailworkers.replies import Accepted, Broken, Outcome, Rejected, Throttled
+
+# A sender that was refused needs a person; meanwhile few of its mails are burnt.
+POLICY_REST_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+class Settling:
+    """Turns outcomes into results, once for all workers.
+
+    Args:
+        acks: takes the results.
+        buffer: takes back a job whose connection broke, for its one immediate second try.
+        metrics, vitals: figures.
+        limiter: gets back the tokens of jobs that are released.
+        rest_lane: told to claim nothing of a lane for some seconds, and why.
+        schedule: gives the seconds before each retry, as the settings have them now.
+    """
+
+    def __init__(
+        self,
+        acks: AckWriter,
+        buffer: Buffer,
+        metrics: Metrics,
+        vitals: Vitals,
+        limiter: Limiter,
+        *,
+        rest_lane: Callable[[Lane, float, str], None],
+        schedule: Callable[[], Sequence[float]],
+    ) -> None:
+        self.completed = 0
+        self._acks = acks
+        self._buffer = buffer
+        self._metrics = metrics
+        self._vitals = vitals
+        self._limiter = limiter
+        self._rest_lane = rest_lane
+        self._schedule = schedule
+        self._tried_again: set[int] = set()
+        self._durations: list[float] = []
+        self._waits: list[float] = []
+
+    def settle(self, job: Job, outcome: Outcome, message_id: str, began: float, *, may_try_again: bool) -> bool:
+        """Record what became of an attempt; tells whether the mail was sent.
+
+        Args:
+            job: as claimed.
+            outcome: of the attempt.
+            message_id: for the record.
+            began: monotonic time when the connection got the mail.
+            may_try_again: whether a job whose connection broke may go back into the buffer (not while draining).
+        """
+        match outcome:
+            case Accepted():
+                self._note_sent(job, began)
+            case Broken() if may_try_again and job.id not in self._tried_again:
+                self._tried_again.add(job.id)
+                self._buffer.put_back(job)
+                return False
+            case Throttled(text, _, retry_after):
+                self._metrics.throttled()
+                self._rest(job.lane, retry_after or THROTTLED_SECONDS, text)
+            case Rejected(policy=True, text=text):
+                self._rest(job.lane, POLICY_REST_SECONDS, text)
+        self.record(result_of(job, outcome, message_id, self._schedule()))
+        return isinstance(outcome, Accepted)
+
+    def record(self, result: Result) -> None:
+        """Hand a result to the writer."""
+        self._tried_again.discard(result.job.id)
+        self.completed += 1
+        self._acks.put(result)
+
+    def release(self, jobs: Sequence[Job]) -> None:
+        """Give claimed jobs back as they were: no attempt is spent, they keep their place."""
+        for job in jobs:
+            self._tried_again.discard(job.id)
+            self._limiter.give_back(*system_keys(), *workspace_keys(job.lane.workspace_id))
+            self._acks.put(Snooze(job, 0.0))
+
+    def written(self, written: Written) -> None:
+        """A group commit is done: now its figures count."""
+        self._vitals.last_ack = time.monotonic()
+        self._vitals.writing_stalled = False
+        if not self._metrics.enabled:
+            return
+        durations, self._durations = self._durations, []
+        waits, self._waits = self._waits, []
+        self._metrics.sent(durations, waits)
+        self._metrics.acked(len(written.results), written.seconds)
+        others = [result for result in written.results if not isinstance(result, Sent)]
+        self._metrics.ended({"sent": len(written.results) - len(others)})
+        self._metrics.ended(Counter(result.end.value for result in others if isinstance(result, Ended)))
+        self._metrics.retried(Counter(result.why.failure for result in others if isinstance(result, Retry)))
+        if written.matched < len(written.results) and not written.repeated:
+            self._metrics.stale_acks(len(written.results) - written.matched)
+            log.warning("results came after their lease", results=len(written.results), matched=written.matched)
+
+    def _note_sent(self, job: Job, began: float) -> None:
+        if self._metrics.enabled:
+            now = time.monotonic()
+            self._durations.append(now - began)
+            self._waits.append(job.waited + now - job.claimed)
+
+    def _rest(self, lane: Lane, seconds: float, reason: str) -> None:
+        self._rest_lane(lane, jittered(seconds), reason)
+        self.release(self._buffer.take_out(lambda job: job.lane == lane))

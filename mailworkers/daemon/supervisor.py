@@ -1,0 +1,280 @@
+"""The life of a daemon: start → run → drain → stop.
+
+    start   database, schema, lease, health page: any of them missing ends it here, with one clear line
+    run     until SIGTERM, SIGINT, or a bug in one of the loops; SIGHUP takes over what may change
+    drain   nothing new is claimed, what was not begun is released, mails in flight get DRAIN_SECONDS
+    stop    results are written, the lease is given back, connections are closed
+
+A second SIGINT forces the exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from mailworkers.daemon import logs
+from mailworkers.daemon.assembly import Daemon, assemble
+from mailworkers.daemon.loop_lag import watch_loop_lag
+from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.notify import Notifier
+from mailworkers.daemon.scaling import INTERVAL_SECONDS, Load, Scaling
+from mailworkers.daemon.vitals import Vitals
+from mailworkers.db import migrate
+from mailworkers.db.pool import Database
+from mailworkers.errors import DatabaseError, SettingsError
+from mailworkers.limits import limits_from
+from mailworkers.settings import Settings, reload
+
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3): systemd starts it again
+FLUSH_SECONDS = 15.0  # for the last results to be written; within what systemd grants beyond DRAIN_SECONDS
+STATUS_SECONDS = 5.0
+COUNT_BOUND = 1_001  # jobs of one lane that scaling counts: one more than it asks about
+COUNT_LANES = 32
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """A daemon at work, as those see it who started it."""
+
+    vitals: Vitals
+    metrics: Metrics
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Page(Protocol):
+    """What the supervisor asks of a health page; the room above makes it."""
+
+    async def start(self) -> None:
+        """Serve. Raises PortInUse."""
+
+    async def stop(self) -> None:
+        """End within a bounded time."""
+
+
+MakePage = Callable[[Settings, Vitals, Metrics], Page]
+
+
+async def run(
+    settings: Settings,
+    dsn: str,
+    *,
+    make_page: MakePage | None = None,
+    on_ready: Callable[[Running], None] | None = None,
+    metrics: Metrics | None = None,
+) -> int:
+    """Run a daemon until it is told to stop; its exit code.
+
+    Args:
+        settings: everything it needs to know.
+        dsn: the database.
+        make_page: makes the health page; none is served without it.
+        on_ready: called once mails can be sent; gets the means to stop it.
+        metrics: to count into; a new set where none is given.
+
+    Raises:
+        MailworkersError: it could not start.
+    """
+    logs.configure(settings.log_level, settings.log_format)
+    version = await migrate.require_current(dsn, settings.db_schema)
+    database = await Database.connect(settings, dsn)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            daemon = assemble(settings, database, metrics or Metrics(), tasks)
+            daemon.vitals.schema_version = version
+            return await Life(daemon, tasks).live(make_page, on_ready)
+    finally:
+        await database.close()
+
+
+class Life:
+    """One daemon from start to stop."""
+
+    def __init__(self, daemon: Daemon, tasks: asyncio.TaskGroup) -> None:
+        self._daemon = daemon
+        self._tasks = tasks
+        self._loops: list[asyncio.Task[None]] = []
+        self._running = Running(daemon.vitals, daemon.metrics)
+        self._notifier = Notifier()
+        self._scaling = Scaling()
+        self._sent_before = (time.monotonic(), 0)
+        self._rate_per_hour = 0.0
+        self._exit_code = 0
+
+    async def live(self, make_page: MakePage | None, on_ready: Callable[[Running], None] | None) -> int:
+        """All of it; the exit code."""
+        daemon = self._daemon
+        page = make_page(daemon.current.settings, daemon.vitals, daemon.metrics) if make_page else None
+        with self._signals():
+            await daemon.heartbeat.establish()
+            try:
+                if page is not None:
+                    await page.start()
+                self._start()
+                log.info("daemon ready", daemon=daemon.heartbeat.daemon_id, instance=daemon.vitals.instance)
+                self._notifier.ready("sending")
+                if on_ready is not None:
+                    on_ready(self._running)
+                await self._running.stop.wait()
+                await self._drain()
+            finally:
+                await self._stop(page)
+        return self._exit_code
+
+    def _start(self) -> None:
+        daemon = self._daemon
+        daemon.vitals.phase = "running"
+        for name, loop in (
+            ("heartbeat", daemon.heartbeat.run()),
+            ("acks", daemon.acks.run()),
+            ("marks", daemon.marks.run()),
+            ("maintenance", daemon.maintenance.run()),
+            ("dispatcher", daemon.dispatcher.run()),
+            ("scaling", daemon.trouble.keep_doing("scaling", INTERVAL_SECONDS, self._scale)),
+            ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics)),
+            ("supervisor's line", self._keep_telling()),
+        ):
+            self._loops.append(self._tasks.create_task(self._guard(name, loop), name=name))
+        daemon.crew.resize(daemon.current.settings.min_workers)
+
+    async def _guard(self, name: str, loop: Awaitable[None]) -> None:
+        """A loop that ends by itself has met a bug: the daemon drains and ends, and systemd starts it again."""
+        try:
+            await loop
+        except Exception:
+            log.exception("a loop met a bug; the daemon drains and ends", loop=name)
+            self._exit_code = EXIT_BUG
+            self._running.stop.set()
+
+    async def _drain(self) -> None:
+        daemon = self._daemon
+        grace = daemon.current.settings.drain_seconds
+        daemon.vitals.phase = "draining"
+        self._notifier.stopping("draining")
+        self._notifier.extend_timeout(grace + FLUSH_SECONDS + STATUS_SECONDS)
+        log.info("draining", in_flight=daemon.crew.in_flight, seconds=grace)
+        self._release()
+        if not await daemon.crew.drain(grace):
+            log.warning("mails in flight were aborted at the end of the grace period")
+        self._release()
+        if not await daemon.acks.flush(FLUSH_SECONDS):
+            self._exit_code = self._exit_code or 1
+            log.error("results could not be written: their mails run again", results=daemon.acks.unwritten)
+
+    async def _stop(self, page: Page | None) -> None:
+        daemon = self._daemon
+        daemon.vitals.phase = "stopped"
+        for loop in self._loops:
+            loop.cancel()
+        if self._loops:
+            await asyncio.wait(self._loops, timeout=FLUSH_SECONDS)
+        with contextlib.suppress(DatabaseError):
+            await daemon.limiter.close()
+        await daemon.heartbeat.end("stopped")
+        if page is not None:
+            await page.stop()
+        log.info("daemon stopped")
+
+    def _release(self) -> None:
+        self._daemon.settling.release(self._daemon.buffer.take_out(lambda _job: True))
+
+    async def _scale(self) -> None:
+        """One round of scaling, and the figures that go with it. Raises DatabaseError."""
+        daemon, settings = self._daemon, self._daemon.current.settings
+        vitals = daemon.vitals
+        self._measure_rate()
+        heads = daemon.book.due_heads(COUNT_LANES)
+        waiting = await daemon.claims.count_due(heads, COUNT_BOUND) if heads else 0
+        if vitals.phase == "running":
+            load = Load(
+                workers=len(daemon.crew),
+                waiting=waiting,
+                rate_per_hour=self._rate_per_hour,
+                target_per_hour=settings.target_per_hour,
+                tolerated=daemon.relay.tolerated(daemon.crew.connected),
+                min_workers=settings.min_workers,
+                max_workers=settings.max_workers,
+            )
+            daemon.crew.resize(self._scaling.next(load))
+        self._refresh_vitals()
+
+    def _measure_rate(self) -> None:
+        now, done = time.monotonic(), self._daemon.settling.completed
+        before, done_before = self._sent_before
+        if now > before:
+            self._rate_per_hour = (done - done_before) / (now - before) * 3600
+            self._sent_before = (now, done)
+
+    def _refresh_vitals(self) -> None:
+        daemon, vitals = self._daemon, self._daemon.vitals
+        vitals.unwritten = daemon.acks.unwritten
+        vitals.writing_stalled = daemon.acks.stalled
+        vitals.relay_problem = daemon.relay.problem
+        vitals.in_flight, vitals.buffered = daemon.crew.in_flight, len(daemon.buffer)
+        vitals.workers, vitals.connected = len(daemon.crew), daemon.crew.connected
+        resting = daemon.book.resting()
+        vitals.resting_lanes.clear()
+        vitals.resting_lanes.update({str(lane): reason for lane, (_, reason) in resting.items()})
+
+    async def _keep_telling(self) -> None:
+        """Tell systemd how it goes, and feed its watchdog while the dispatcher comes round."""
+        interval = min(self._notifier.watchdog_interval or STATUS_SECONDS, STATUS_SECONDS)
+        vitals, dispatcher = self._daemon.vitals, self._daemon.dispatcher
+        while True:
+            if time.monotonic() - dispatcher.last_round < 2 * interval + dispatcher.longest_round:
+                self._notifier.feed_watchdog()
+            trouble = vitals.database_problem or vitals.relay_problem
+            self._notifier.status(trouble or f"{self._rate_per_hour / 3600:.1f} mails/s, {vitals.workers} workers")
+            await asyncio.sleep(interval)
+
+    def _reload(self) -> None:
+        """SIGHUP: take over what may change while running; bad settings change nothing."""
+        daemon = self._daemon
+        self._notifier.reloading()
+        try:
+            daemon.current.settings, changed, needs_restart = reload(daemon.current.settings)
+        except SettingsError as bad:
+            log.error("settings not reloaded", problem=str(bad))  # noqa: TRY400 -- expected: one line is enough
+        else:
+            logs.set_level(daemon.current.settings.log_level)
+            daemon.limiter.configure(limits_from(daemon.current.settings))
+            log.info("settings reloaded", changed=changed, needs_restart=needs_restart)
+        self._notifier.ready("sending")
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Hear SIGTERM, SIGINT and SIGHUP. Only the main thread can; elsewhere whoever started it stops it."""
+        loop = asyncio.get_running_loop()
+        main = asyncio.current_task()
+        assert main is not None
+
+        def interrupted() -> None:
+            if self._running.stop.is_set():
+                log.warning("exit forced: mails in flight may be sent again")
+                main.cancel()
+            self._running.stop.set()
+
+        handlers: dict[signal.Signals, Callable[[], object]] = {
+            signal.SIGTERM: self._running.stop.set,
+            signal.SIGINT: interrupted,
+            signal.SIGHUP: self._reload,
+        }
+        heard = []
+        for number, handler in handlers.items():
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, handler)
+                heard.append(number)
+        try:
+            yield
+        finally:
+            for number in heard:
+                loop.remove_signal_handler(number)

@@ -1,0 +1,271 @@
+"""A worker: one coroutine, one kept connection, one mail after the other, several on their way where the relay allows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.preparing import Preparing
+from mailworkers.daemon.relay_gate import RelayGate
+from mailworkers.daemon.settling import Settling
+from mailworkers.errors import DatabaseError
+from mailworkers.limits import Limiter, worker_keys
+from mailworkers.queue.ack import AckWriter
+from mailworkers.queue.leases import WorkerRow
+from mailworkers.queue.marks import Marks
+from mailworkers.queue.states import Ended, Job, Snooze
+from mailworkers.replies import Outcome, RelayDown, Throttled
+from mailworkers.transports.base import Session, Transport
+
+QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
+MARK_SECONDS = 10.0  # the mark is one statement; a database that takes longer is in trouble
+LOOK_ROUND_SECONDS = 1.0  # a waiting worker looks at its orders so often, should it have missed a wake-up
+DATABASE_SNOOZE_SECONDS = 10.0  # a job whose attachments could not be read just now
+
+log = structlog.get_logger(__name__)
+
+State = Literal["starting", "idle", "sending", "waiting", "stopping", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all workers of a daemon work at. `connected` tells how many of them have a connection."""
+
+    buffer: Buffer
+    preparing: Preparing
+    settling: Settling
+    acks: AckWriter
+    marks: Marks
+    heartbeat: Heartbeat
+    relay: RelayGate
+    limiter: Limiter
+    transport: Transport
+    connected: Callable[[], int]
+    job_deadline: float
+    idle_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWay:
+    """A mail that the session has. `began` is monotonic."""
+
+    job: Job
+    message_id: str
+    began: float
+    future: asyncio.Future[Outcome]
+
+
+class Worker:
+    """Takes jobs from the buffer and sees each to its outcome."""
+
+    def __init__(self, slot: int, name: str, bench: Bench) -> None:
+        self.slot = slot
+        self.name = name
+        self.state: State = "starting"
+        self.sent = 0
+        self.failed = 0
+        self._bench = bench
+        self._keys = worker_keys(name)
+        self._session: Session | None = None
+        self._connected_at: float | None = None
+        self._on_the_way: deque[OnTheWay] = deque()
+        self._stopping = False
+
+    @property
+    def warm(self) -> bool:
+        """Whether it has a connection that takes mails."""
+        return self._session is not None and self._session.usable
+
+    @property
+    def in_flight(self) -> int:
+        """Mails that the relay has in part or whole, and not answered."""
+        return len(self._on_the_way)
+
+    @property
+    def tokens(self) -> float:
+        """Mails that its rate limit lets it begin now."""
+        return self._bench.limiter.available(*self._keys)
+
+    @property
+    def window(self) -> int:
+        """Mails that may be on their way at once."""
+        return self._session.window if self._session is not None else 1
+
+    def may_take(self) -> bool:
+        """Whether it may begin a mail now."""
+        return not self._stopping and self._bench.limiter.available(*self._keys) >= 1
+
+    def row(self) -> WorkerRow:
+        """What `status` shows of it."""
+        connected_for = time.monotonic() - self._connected_at if self._connected_at and self.warm else None
+        return WorkerRow(self.slot, self.name, self.state, self.sent, self.failed, connected_for)
+
+    def stop(self) -> None:
+        """Begin no further mail; `run` returns when those on their way have ended."""
+        self._stopping = True
+
+    def abort(self) -> None:
+        """Drop the connection: what is on its way ends as broken or lost, and nothing buffered leaves any more."""
+        self.stop()
+        if self._session is not None:
+            self._session.abort()
+
+    async def run(self) -> None:
+        """Work until stopped or cancelled; either way nothing is left on its way."""
+        try:
+            while not self._stopping:
+                self.state = "idle"
+                if await self._wait_for_work() and await self._connect():
+                    self.state = "sending"
+                    await self._pump()
+            self.state = "stopping"
+            await self._hang_up()
+        finally:
+            self._abandon()
+            self.state = "stopped"
+
+    async def _wait_for_work(self) -> bool:
+        await self._wait_for_relay()
+        if not await self._may_begin():
+            return False
+        if await self._bench.buffer.wait(self, LOOK_ROUND_SECONDS):
+            return not self._stopping
+        session = self._session
+        since = session.idle_since if session is not None else None
+        if since is not None and asyncio.get_running_loop().time() - since > self._bench.idle_seconds:
+            await self._hang_up()
+        return False
+
+    async def _wait_for_relay(self) -> None:
+        if not self._bench.relay.is_open:
+            self.state = "waiting"
+            await self._bench.relay.permission()
+            if not self._bench.relay.is_open:  # this worker is the one that tries
+                await self._connect()
+
+    async def _may_begin(self) -> bool:
+        """Whether results have room and the lease holds; waits a little where not."""
+        bench = self._bench
+        if bench.heartbeat.holds and bench.acks.has_room:
+            return True
+        self.state = "waiting"
+        waiting_for = bench.heartbeat.established.wait() if not bench.heartbeat.holds else bench.acks.wait_for_room()
+        try:
+            async with asyncio.timeout(LOOK_ROUND_SECONDS):
+                await waiting_for
+        except TimeoutError:
+            return False
+        return bench.heartbeat.holds and bench.acks.has_room
+
+    async def _connect(self) -> bool:
+        """Have a session that takes mails, if the relay lets us."""
+        if self.warm:
+            return True
+        await self._hang_up()
+        relay = self._bench.relay
+        try:
+            made = await self._bench.transport.connect()
+        except asyncio.CancelledError:
+            relay.give_up_probe()
+            raise
+        rest = 0.0
+        match made:
+            case RelayDown(text, _, person_must_act):
+                rest = self._refused(text, person_must_act=person_must_act)
+            case Throttled(text, _, retry_after):
+                rest = self._refused(text, wait=retry_after)
+            case session:
+                if relay.up():
+                    log.info("the relay can be reached again")
+                self._session, self._connected_at = session, time.monotonic()
+                return True
+        if rest:
+            self.state = "waiting"
+            await asyncio.sleep(rest)
+        return False
+
+    def _refused(self, text: str, *, person_must_act: bool = False, wait: float | None = None) -> float:
+        relay = self._bench.relay
+        if relay.is_open:
+            log.warning("the relay refused a connection", problem=text)
+        return relay.down(text, person_must_act=person_must_act, connected=self._bench.connected(), wait=wait)
+
+    async def _pump(self) -> None:
+        """Keep the session's window full until there is nothing to send or the session takes no more."""
+        session = self._session
+        assert session is not None
+        while True:
+            while session.ready() and self._allowed() and (job := self._bench.buffer.take()) is not None:
+                await self._begin(session, job)
+            if not self._on_the_way:
+                return
+            await self._finish_oldest()
+
+    def _allowed(self) -> bool:
+        bench = self._bench
+        return (
+            not self._stopping
+            and bench.heartbeat.holds
+            and bench.acks.has_room
+            and bench.limiter.available(*self._keys) >= 1
+        )
+
+    async def _begin(self, session: Session, job: Job) -> None:
+        bench = self._bench
+        try:
+            prepared = await bench.preparing.prepare(job)
+        except DatabaseError as error:
+            bench.settling.record(Snooze(job, DATABASE_SNOOZE_SECONDS, str(error)))
+            return
+        if isinstance(prepared, Ended):
+            self.failed += 1
+            bench.settling.record(prepared)
+            return
+        if job.at_most_once and not await bench.marks.mark(job, MARK_SECONDS):
+            bench.settling.release([job])
+            return
+        bench.limiter.take(*self._keys)
+        left = bench.job_deadline - (time.monotonic() - job.claimed)
+        future = session.submit(prepared.mail, asyncio.get_running_loop().time() + left)
+        self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), future))
+
+    async def _finish_oldest(self) -> None:
+        oldest = self._on_the_way[0]
+        outcome = await oldest.future
+        self._on_the_way.popleft()
+        self._settle(oldest, outcome)
+
+    def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
+        if isinstance(outcome, RelayDown):
+            self._refused(outcome.text, person_must_act=outcome.person_must_act)
+        sent = self._bench.settling.settle(
+            mail.job, outcome, mail.message_id, mail.began, may_try_again=not self._stopping
+        )
+        if sent:
+            self.sent += 1
+        else:
+            self.failed += 1
+
+    async def _hang_up(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close(QUIT_SECONDS)
+
+    def _abandon(self) -> None:
+        """Cancelled in the middle: nothing buffered may leave, and each mail's end is recorded as far as it is known."""
+        self._stopping = True
+        session, self._session = self._session, None
+        if session is not None:
+            session.abort()
+        for mail in self._on_the_way:
+            if mail.future.done() and not mail.future.cancelled():
+                self._settle(mail, mail.future.result())
+        self._on_the_way.clear()

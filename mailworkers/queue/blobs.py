@@ -1,0 +1,24 @@
+"""Attachments that a row names by `blob_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mailworkers.db.pool import Gateway
+from mailworkers.mail.message import Attachment
+from mailworkers.mail.row import blob_ids
+from mailworkers.queue.states import Job
+
+
+async def blobs_of(job: Job, gateway: Gateway) -> Mapping[int, Attachment]:
+    """The named rows of the job's own workspace by id; a missing one is left out, for the composer to complain.
+
+    Raises:
+        ComposeError: the row's attachments are malformed.
+        DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`.
+    """
+    wanted = sorted(blob_ids(job.row))
+    if not wanted:
+        return {}
+    rows = await gateway.fetch("queue/blobs", wanted, [job.lane.workspace_id] * len(wanted))
+    return {row["id"]: Attachment(row["filename"], row["content_type"], bytes(row["content"])) for row in rows}
