@@ -5,6 +5,7 @@
     account.py        PostgreSQL refuses to run as root, so root runs it as somebody else
     configuration.py  the server's settings, each with its reason
     cluster.py        making the data directory
+    boot.py           bringing a server up
     keeper.py         the process that keeps the server: up while it has users, down with the last of them
     locks.py          bounded flock
     failures.py       what goes wrong, in one line each

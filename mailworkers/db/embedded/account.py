@@ -68,22 +68,25 @@ def program_environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
-def account_for(home: Path, data: Path | None) -> Account:
-    """The account to run the server as.
-
-    Args:
-        home: the server's home, which exists.
-        data: its data directory, if there is one already: as root, its owner goes on.
-
-    Raises:
-        EmbeddedServerError: the home is somebody else's, or no account fits.
-    """
-    uid = os.geteuid()
-    owner = home.stat().st_uid
+def refuse_foreign(home: Path) -> None:
+    """Raise EmbeddedServerError where `home` is somebody else's: files of ours would lock its owner out."""
+    owner, uid = home.stat().st_uid, os.geteuid()
     if owner != uid:
         raise EmbeddedServerError(
             f"{home} belongs to {_name_of(owner)}, and this is {_name_of(uid)}", f"Run as its owner, or {OTHER_HOME}"
         )
+
+
+def account_for(data: Path | None) -> Account:
+    """The account to run the server as.
+
+    Args:
+        data: the data directory, if there is one already: as root, its owner goes on.
+
+    Raises:
+        EmbeddedServerError: no account fits.
+    """
+    uid = os.geteuid()
     if uid == 0:
         return _unprivileged(data)
     try:

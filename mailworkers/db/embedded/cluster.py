@@ -44,8 +44,6 @@ def make_data(home: Home, installation: Installation, account: Account, *, durab
         account.own(new)
         password = _initdb(home, installation, account, new, durable=durable)
         _create_database(home, installation, account, new)
-        with (new / "postgresql.conf").open("a", encoding="utf-8") as file:
-            file.write("include_if_exists = '../mailworkers.conf'\n")
         _write_privately(home.password, password)
         new.rename(home.data(installation.major))
         _sync_folder(home.path)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 PORT = 5432  # only a part of the socket's file name: the server listens on no network
 
-# PostgreSQL's own default stands where nothing is said here. A person changes one with ALTER SYSTEM or in the data
-# directory's postgresql.auto.conf, which is read after these.
+# PostgreSQL's own default stands where nothing is said here. ALTER SYSTEM changes one for good: its file is read last.
 DEFAULTS: Mapping[str, str] = {
     # Durability. These are PostgreSQL's defaults, said aloud: a committed insert is never lost.
     "fsync": "on",
@@ -52,18 +51,25 @@ DEFAULTS: Mapping[str, str] = {
 }
 
 
-def rendered(settings: Mapping[str, str], sockets: Path) -> str:
-    """The text of the configuration file.
+def rendered(settings: Mapping[str, str], data: Path, sockets: Path) -> str:
+    """The text of the configuration file, which lies beside the data directory and includes what initdb wrote there.
+
+    So nothing needs to be written into the data directory, which belongs to another account where we are root.
 
     Args:
         settings: what differs from `DEFAULTS`.
+        data: the data directory.
         sockets: the socket's folder.
     """
     # A list: an entry with blanks or commas stands in double quotes.
     folder = '"{}"'.format(str(sockets).replace('"', '""'))
     everything = {**DEFAULTS, **settings, "unix_socket_directories": folder}
     lines = [f"{name} = '{_quoted(value)}'" for name, value in everything.items()]
-    return "# Written at every start of the embedded server: use ALTER SYSTEM instead.\n" + "\n".join(lines) + "\n"
+    head = (
+        "# Written at every start of the embedded server: use ALTER SYSTEM instead.",
+        f"include '{data.name}/postgresql.conf'",
+    )
+    return "\n".join((*head, *lines, ""))
 
 
 def _quoted(value: str) -> str:

@@ -17,7 +17,8 @@ OTHER_HOME = "choose another folder with MAILWORKERS_DATA_DIR"
 ROOM_BYTES = 200 * 1024 * 1024  # a new data directory takes 50 MB, its WAL grows to 100 MB before it is recycled
 NO_ROOM_BYTES = 1024 * 1024  # below this a server dies without being able to write down why
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large")
+_FULL_TEXTS = ("No space left on device", "Disk quota exceeded", "File too large", "Check free disk space")
+_TELLING = ("FATAL: ", "PANIC: ", "error: ", "postgres: ")  # the first line with one of these names the cause
 
 
 @contextmanager
@@ -67,8 +68,6 @@ def explained(what: str, output: str, home: Path, log: Path) -> EmbeddedServerEr
     if any(text in output for text in _FULL_TEXTS) or shutil.disk_usage(home).free < NO_ROOM_BYTES:
         return no_room(home)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if "FATAL:" in line or "PANIC:" in line or "error:" in line] or lines
-    reason = telling[-1] if telling else "it gave no reason"
-    for word in ("FATAL:", "PANIC:", "error:"):
-        reason = reason.rpartition(word)[2].strip()
+    told = [line.rpartition(word)[2].strip() for line in lines for word in _TELLING if word in line]
+    reason = (told or lines[-1:] or ["it gave no reason"])[0]
     return EmbeddedServerError(f"{what}: {reason}", f"Look into {log}, or {OTHER_DATABASE}")

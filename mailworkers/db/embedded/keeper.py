@@ -83,6 +83,8 @@ class Keeper:
             server.wait()
             server = None if self._over.wait(RESTART_SECONDS) else self._launch()
         self._ended.set()
+        with contextlib.suppress(OSError):
+            Path(self._plan.sockets).rmdir()
         return 0
 
     def _launch(self) -> subprocess.Popen[bytes] | None:

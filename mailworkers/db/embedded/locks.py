@@ -50,6 +50,6 @@ def lock(descriptor: int, kind: int, seconds: float, waiting_for: str) -> None:
         if time.monotonic() >= end:
             raise EmbeddedServerError(
                 f"waited {seconds:.0f} s for {waiting_for}",
-                f"See which process holds it with `fuser -v`, end that one, or {OTHER_DATABASE}",
+                f"See with `ps` which process of mailworkers hangs and end it, or {OTHER_DATABASE}",
             )
         time.sleep(POLL_SECONDS)
