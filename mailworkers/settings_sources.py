@@ -19,9 +19,10 @@ from pydantic.fields import FieldInfo
 from mailworkers.errors import SettingsError
 
 PREFIX = "MAILWORKERS_"
-# Variables with our prefix that are no settings: the settings file's own name, the command line's and the tests' switches.
-NOT_SETTINGS = frozenset({"CONFIG", "DEBUG", "NO_SKIPS"})
-NOT_SETTINGS_PREFIXES = ("TEST_", "EMBEDDED_")
+# Variables with our prefix that are no settings: the settings file's own name, switches of the command
+# line, of the embedded server and of the tests.
+NOT_SETTINGS = frozenset({"CONFIG", "DEBUG", "POSTGRES_BIN"})
+NOT_SETTINGS_PREFIX = "TEST_"
 # Names that tools set for providers which this version does not have yet.
 LATER = {"RESEND_API_KEY": "this version sends by SMTP only"}
 
@@ -140,7 +141,7 @@ def _fields_by_key(names: Iterable[SettingName]) -> dict[str, str]:
 
 
 def _is_switch(bare: str) -> bool:
-    return bare in NOT_SETTINGS or bare.startswith(NOT_SETTINGS_PREFIXES)
+    return bare in NOT_SETTINGS or bare.startswith(NOT_SETTINGS_PREFIX)
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -13,6 +13,7 @@ import pytest
 from mailworkers.db.pool import Database
 from mailworkers.settings import Settings
 from tests.support.database import Databases, postgresql
+from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- pytest's hooks
 
 DATABASE_FIXTURES = {"databases", "database_url", "blank_database_url", "settings", "database", "app_connection"}
 LOOPS = ("asyncio", "uvloop", "both")

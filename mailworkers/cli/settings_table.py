@@ -47,7 +47,7 @@ def _row(field: str, info: FieldInfo) -> str:
 def _default(value: Any, unit: str) -> str:
     plain = value.get_secret_value() if isinstance(value, SecretStr) else value
     if plain in (None, ""):
-        return "–"
+        return "none"
     number = f"{plain:g}" if isinstance(plain, float) else str(plain)
     return f"{number} {unit}" if unit not in ("", "port") else number
 
