@@ -76,6 +76,7 @@ class Dispatcher:
         self._draining = draining
         self.last_round = time.monotonic()
         self._target = 0
+        self._starved = False
         self._looked_at = 0.0
         self._look_cost = 0.0
 
@@ -143,6 +144,7 @@ class Dispatcher:
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
         claimed = await line.claims.claim(wishes, daemon_id)
+        self._starved = line.buffer.starved and len(claimed) == jobs  # while that claim was under way
         line.metrics.claimed(len(claimed), time.perf_counter() - began)
         line.book.learn(wishes, claimed)
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
@@ -171,7 +173,7 @@ class Dispatcher:
         line = self._line
         least = max(1, line.crew.windows)
         oldest = line.buffer.oldest_claim
-        if line.buffer.starved:
+        if self._starved:
             self._target *= 2
         elif oldest is not None and time.monotonic() - oldest > STALE_SECONDS:
             self._target //= 2

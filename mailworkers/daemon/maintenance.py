@@ -106,4 +106,4 @@ class Maintenance:
         await gateway.execute("maintenance/purge_keys", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
         await gateway.execute("leases/forget")
-        await gateway.execute("limits/purge")
+        await gateway.execute("limits/purge", PURGE_BATCH)

@@ -43,7 +43,8 @@ def as_ours(fault: BaseException, doing: str) -> DatabaseError:
         return DatabaseUnavailable(f"{doing} got no answer from the database in time")
     if isinstance(fault, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return DatabaseUnavailable(
-            f"{doing} found no database: {fault}", "Check that PostgreSQL runs and that DATABASE_URL names its host and port"
+            f"{doing} found no database: {str(fault).splitlines()[0] if str(fault) else type(fault).__name__}",
+            "Check that PostgreSQL runs and that DATABASE_URL names its host and port",
         )
     return DatabaseRefused(f"{doing} failed: {fault}")
 
