@@ -64,6 +64,7 @@ class Hand:
         It cannot be told which lot they came from, so they count as of the oldest that may be meant. A token that comes
         back later than `hold` after it expired stays spent.
         """
+        self.count(now)
         while self._past and self._past[0][0] <= now:
             self._past.popleft()
         if self._past:
