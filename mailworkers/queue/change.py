@@ -1,0 +1,91 @@
+"""What a person may change about one job: run it again, or cancel it. Each is one statement, fenced by the job's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailworkers.db.pool import Gateway
+from mailworkers.queue.records import JobRecord, read_job
+
+CERTAINLY_NOT_SENT = ("failed", "abandoned", "cancelled", "suppressed")
+PERHAPS_SENT = ("unknown",)
+
+
+class Now(StrEnum):
+    """What a change made of the job."""
+
+    DUE = "is due now"
+    LIVES_AGAIN = "waits to be sent again, with its old number and Message-ID"
+    CANCELLED = "is cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The change is committed."""
+
+    job_id: int
+    now: Now
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was changed; `why` and what `hint` says to do are each one line."""
+
+    job_id: int
+    why: str
+    hint: str = ""
+
+
+async def retry(database: Gateway, job_id: int, *, even_if_perhaps_sent: bool = False) -> Changed | Refused:
+    """Run a job again: a retrying one now, one that ended without being sent from the start.
+
+    Args:
+        job_id: its number, which it keeps, with the Message-ID that comes of it.
+        even_if_perhaps_sent: also bring back a job whose end is unknown, so that it may be sent twice.
+
+    Raises:
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    if await database.fetchval("change/run_now", job_id) is not None:
+        return Changed(job_id, Now.DUE)
+    states = CERTAINLY_NOT_SENT + (PERHAPS_SENT if even_if_perhaps_sent else ())
+    if await database.fetchval("change/bring_back", job_id, list(states)) is not None:
+        return Changed(job_id, Now.LIVES_AGAIN)
+    return _why_not_retried(job_id, await read_job(database, job_id))
+
+
+async def cancel(database: Gateway, job_id: int) -> Changed | Refused:
+    """End a job that is not being sent just now. It is kept whole, so that `retry` can bring it back. Raises as `retry`."""
+    if await database.fetchval("change/cancel", job_id, "cancelled by hand") is not None:
+        return Changed(job_id, Now.CANCELLED)
+    record = await read_job(database, job_id)
+    if record is None:
+        return _no_such(job_id)
+    if record.live:
+        return Refused(job_id, f"job {job_id} is being sent just now", "Look at it again in a moment")
+    return Refused(job_id, f"job {job_id} has already ended: it is {record.status}")
+
+
+def _why_not_retried(job_id: int, record: JobRecord | None) -> Refused:
+    match record.status if record is not None else "":
+        case "":
+            return _no_such(job_id)
+        case "sent":
+            return Refused(job_id, f"job {job_id} was sent: it would go out twice", "Insert a new job to write again")
+        case "unknown":
+            return Refused(
+                job_id,
+                f"job {job_id} may have been sent, nobody here can know",
+                "Add --even-if-perhaps-sent to send it all the same",
+            )
+        case "sending":
+            return Refused(job_id, f"job {job_id} is being sent just now", "Look at it again in a moment")
+        case "waiting":
+            return Refused(job_id, f"job {job_id} waits for its turn and needs no retry")
+        case status:
+            return Refused(job_id, f"job {job_id} is {status}: it cannot be run again from here")
+
+
+def _no_such(job_id: int) -> Refused:
+    return Refused(job_id, f"there is no job {job_id}", "See `mailworkers jobs list`")

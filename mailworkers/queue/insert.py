@@ -1,0 +1,86 @@
+"""Inserting one mail by the contract that every application uses, and what a refused row says."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+
+import asyncpg
+
+from mailworkers.db.pool import Database
+from mailworkers.errors import EX_DATAERR, MailworkersError
+
+
+class RowRefused(MailworkersError):
+    """The database refused the row: nothing was inserted."""
+
+    exit_code = EX_DATAERR
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An attachment of a new mail."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewMail:
+    """What goes into the row. None leaves the column to its default."""
+
+    to_email: str
+    subject: str
+    text_body: str | None = None
+    html_body: str | None = None
+    to_name: str | None = None
+    from_email: str | None = None
+    from_name: str | None = None
+    reply_to: str | None = None
+    attachments: tuple[File, ...] = ()
+
+
+async def insert(database: Database, mail: NewMail) -> int:
+    """Insert one mail and return its job's number.
+
+    Raises:
+        RowRefused: a constraint says what is wrong with it.
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    values = (
+        mail.to_email,
+        mail.to_name,
+        mail.from_email,
+        mail.from_name,
+        mail.reply_to,
+        mail.subject,
+        mail.text_body,
+        mail.html_body,
+        _as_json(mail.attachments),
+    )
+    async with database.claims.connection("inserting a mail") as connection:
+        try:
+            return int(await connection.fetchval(database.queries["change/insert"], *values))
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as refusal:
+            raise RowRefused(f"the database refused the mail: {reason(refusal)}") from None
+
+
+def reason(refusal: asyncpg.PostgresError) -> str:
+    """Why a row was refused, in words: constraints are named by sentences, other errors have a message."""
+    if isinstance(refusal, asyncpg.CheckViolationError) and refusal.constraint_name:
+        return str(refusal.constraint_name)
+    return str(refusal).splitlines()[0]
+
+
+def _as_json(files: tuple[File, ...]) -> str | None:
+    listed = [
+        {
+            "filename": file.filename,
+            "content_type": file.content_type,
+            "content": base64.b64encode(file.content).decode("ascii"),
+        }
+        for file in files
+    ]
+    return json.dumps(listed) if listed else None
