@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from mailworkers.daemon.supervisor import MakePage, Running, run
 from mailworkers.settings import Settings
@@ -31,7 +32,8 @@ async def running(settings: Settings, dsn: str, make_page: MakePage | None = Non
     ready: asyncio.Future[Running] = loop.create_future()
     daemon = asyncio.create_task(run(settings, dsn, make_page=make_page, on_ready=ready.set_result))
     try:
-        await asyncio.wait({daemon, ready}, return_when=asyncio.FIRST_COMPLETED)
+        both: set[asyncio.Future[Any]] = {daemon, ready}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             await daemon
             raise asyncio.CancelledError("the daemon was told to stop while it started")
