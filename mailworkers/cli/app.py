@@ -1,0 +1,33 @@
+"""The command line as a whole: which commands there are, in the order in which a person meets them."""
+
+from __future__ import annotations
+
+import typer
+
+from mailworkers.cli import demo, doctor, jobs, migrate, run, send, status, top, version
+
+app = typer.Typer(
+    name="mailworkers",
+    help=(
+        "Rows become mails: insert a row into PostgreSQL, and a daemon sends it.\n\n"
+        "[dim]New here?[/dim]  mailworkers demo\n\n"
+        "With no database given (DATABASE_URL or --database-url), every command uses a private PostgreSQL that "
+        "mailworkers starts by itself and stops with its last user."
+    ),
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SENDING, WATCHING, CARING = "Sending", "Watching", "Taking care"
+
+app.command("demo", rich_help_panel=SENDING)(demo.demo)
+app.command("run", rich_help_panel=SENDING)(run.run)
+app.command("send", rich_help_panel=SENDING)(send.send)
+app.command("status", rich_help_panel=WATCHING)(status.status)
+app.command("top", rich_help_panel=WATCHING)(top.top)
+app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
+app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
+app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
+app.command("version", rich_help_panel=CARING)(version.version)

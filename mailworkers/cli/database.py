@@ -1,0 +1,41 @@
+"""The database of one command: the one that was given, or the embedded server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mailworkers.cli.output import say
+from mailworkers.db.connect import database_url
+from mailworkers.db.migrate import require_current
+from mailworkers.db.pool import Database
+from mailworkers.settings import Settings
+
+
+@asynccontextmanager
+async def found(settings: Settings) -> AsyncIterator[str]:
+    """Where the database is; the embedded server runs, migrated, as long as the block does.
+
+    Raises:
+        DatabaseError: it cannot be reached, refuses, or cannot be started.
+    """
+    if settings.database_url is None:
+        say("no database given: using the embedded server")
+    async with database_url(settings) as dsn:
+        yield dsn
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """Connections to it, after its schema has been found to be this version's.
+
+    Raises:
+        DatabaseError: as `found`, or the schema is older or newer.
+    """
+    async with found(settings) as dsn:
+        await require_current(dsn, settings.db_schema)
+        database = await Database.connect(settings, dsn)
+        try:
+            yield database
+        finally:
+            await database.close()

@@ -1,0 +1,54 @@
+"""`mailworkers demo`"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailworkers.cli.demo_screen import DemoScreen
+from mailworkers.cli.ending import DEBUG_VARIABLE
+from mailworkers.cli.loop import run_async
+from mailworkers.cli.output import console
+from mailworkers.demo.leads import SHIPPED
+from mailworkers.demo.run import demo_settings, run_demo
+from mailworkers.errors import EX_FAILED
+
+Leads = Annotated[
+    Path | None, typer.Option("--leads", help="Your own list: CSV in UTF-8 with a column Email.", show_default=False)
+]
+Rows = Annotated[int | None, typer.Option("--rows", help="Only so many rows of it.", min=1, show_default=False)]
+Keep = Annotated[bool, typer.Option("--keep", help="Leave it all running to look around, until Ctrl-C.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: Debug = False) -> None:
+    """See the whole way on real input: a letter to each of 1,000 leads, from inserted row to captured mail.
+
+    It starts a private PostgreSQL, a mail server that captures and delivers nothing, and the daemon; inserts a mail
+    for each lead by plain SQL; shows what the database refused and why, and one mail as it arrived. Nothing leaves this
+    machine, nothing is left behind, and no setting of this machine is used. Exit code 0 only if every valid lead got
+    exactly one mail.
+
+    [dim]$[/dim] mailworkers demo
+
+    [dim]$[/dim] mailworkers demo --leads contacts.csv --rows 500
+
+    [dim]$[/dim] mailworkers demo --keep          then look at it with psql, mailworkers top, the health page
+    """
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"
+    screen = DemoScreen(console(), leads)
+    try:
+        run_async(run_demo(leads or SHIPPED, rows, screen, keep=keep), demo_settings())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        screen.close()
+        if screen.result is None or not keep:
+            raise
+    finally:
+        screen.close()
+    if screen.result is None or not screen.result.complete:
+        raise typer.Exit(EX_FAILED)

@@ -1,0 +1,81 @@
+"""How every command ends: one clear line and an exit code, whatever was raised; a traceback only where it is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import typer
+
+from mailworkers.errors import MailworkersError
+
+# Exit codes beside those of errors.py. Above 128: ended by that signal, as shells write it.
+EX_USAGE = 2
+EX_SOFTWARE = 70
+EX_INTERRUPTED = 130
+EX_BROKEN_PIPE = 141
+
+DEBUG_VARIABLE = "MAILWORKERS_DEBUG"
+
+
+def run_to_end(app: Callable[..., Any], arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; nothing is raised.
+
+    Args:
+        app: the typer application.
+        arguments: instead of those of the process.
+    """
+    try:
+        ended = app(args=arguments, standalone_mode=False, prog_name="mailworkers")
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 -- the last frame: whatever comes ends as a line and a code
+        return _say(error)
+    return ended if isinstance(ended, int) else 0
+
+
+def _say(error: BaseException) -> int:
+    ours = next((leaf for leaf in _leaves(error) if isinstance(leaf, MailworkersError)), None)
+    if _debugging():
+        traceback.print_exception(error)
+    match ours or next(_leaves(error)):
+        case MailworkersError() as known:
+            return _complain(str(known), known.exit_code)
+        case typer.TyperException() as usage:
+            return _complain(_usage_line(usage), EX_USAGE)
+        case KeyboardInterrupt() | asyncio.CancelledError() | typer.Abort():
+            return EX_INTERRUPTED
+        case BrokenPipeError():  # `mailworkers jobs list | head`: nothing to say, and nobody to say it to
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EX_BROKEN_PIPE
+        case SystemExit() as asked:
+            return asked.code if isinstance(asked.code, int) else 1
+        case other:
+            what = " ".join(f"{type(other).__name__}: {other}".split())
+            return _complain(f"unexpected {what}. Run it again with --debug for the traceback", EX_SOFTWARE)
+
+
+def _complain(line: str, code: int) -> int:
+    print("mailworkers:", " ".join(line.split()), file=sys.stderr, flush=True)  # noqa: T201 -- the one line
+    return code
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _usage_line(usage: typer.TyperException) -> str:
+    context = getattr(usage, "ctx", None)
+    command = context.command_path if context is not None else "mailworkers"
+    return f"{usage.format_message().rstrip('.')}. See `{command} --help`"
+
+
+def _debugging() -> bool:
+    return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")

@@ -1,0 +1,122 @@
+"""`mailworkers send`"""
+
+from __future__ import annotations
+
+import mimetypes
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mailworkers.cli.database import opened
+from mailworkers.cli.jobs import coloured
+from mailworkers.cli.loop import run_async
+from mailworkers.cli.options import Json, with_settings
+from mailworkers.cli.output import console, print_json
+from mailworkers.errors import EX_FAILED, EX_UNAVAILABLE, MailworkersError
+from mailworkers.queue.follow import Followed, Story, follow
+from mailworkers.queue.insert import File, NewMail, insert
+from mailworkers.settings import Settings
+
+WAIT_SECONDS = 60.0  # a relay answers in a second or two; greylisting shows as a retry
+
+ToOption = Annotated[str, typer.Option("--to", help="The recipient, one address.")]
+Subject = Annotated[str, typer.Option("--subject", help="One line.")]
+Text = Annotated[str | None, typer.Option("--text", help="The plain text; - reads it from standard input.")]
+Html = Annotated[str | None, typer.Option("--html", help="The HTML; - reads it from standard input.")]
+Attach = Annotated[list[Path] | None, typer.Option("--attach", help="A file to attach; may be given again.")]
+From = Annotated[str | None, typer.Option("--from", help="The sender; by default FROM_EMAIL.")]
+FromName = Annotated[str | None, typer.Option("--from-name", help="The sender's display name.")]
+ReplyTo = Annotated[str | None, typer.Option("--reply-to", help="Where answers go.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for its end, and show it.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Wait so many seconds at most.", min=0.1)]
+NowOption = Annotated[bool, typer.Option("--now", help="Run a daemon for as long as it takes to send it.")]
+
+
+@with_settings("smtp_host", "smtp_port", "smtp_user", "smtp_tls")
+def send(  # noqa: PLR0913 -- a command's options are its arguments
+    settings: Settings,
+    *,
+    to: ToOption,
+    subject: Subject,
+    text: Text = None,
+    html: Html = None,
+    attach: Attach = None,
+    sender: From = None,
+    from_name: FromName = None,
+    reply_to: ReplyTo = None,
+    wait: Wait = True,
+    timeout: Timeout = WAIT_SECONDS,
+    now: NowOption = False,
+    as_json: Json = False,
+) -> None:
+    """Send one mail: insert its job, then wait for what becomes of it.
+
+    A running daemon sends it. Where none runs, `--now` runs one for this mail, with this command's settings; it takes
+    other due mails along, as any daemon would.
+
+    [dim]$[/dim] mailworkers send --to ann@example.org --subject Hello --text 'Hi Ann'
+
+    [dim]$[/dim] echo 'see the attachment' | mailworkers send --to ann@example.org --subject Report --text - --attach report.pdf
+
+    [dim]$[/dim] mailworkers send --to ann@example.org --subject Test --text x --now --smtp-host 127.0.0.1 --smtp-port 1025
+    """
+    mail = NewMail(
+        to_email=to,
+        subject=subject,
+        text_body=_content(text),
+        html_body=_content(html),
+        from_email=sender,
+        from_name=from_name,
+        reply_to=reply_to,
+        attachments=tuple(_attachment(path) for path in attach or ()),
+    )
+    story = run_async(_send(settings, mail, timeout=timeout if wait or now else 0, now=now), settings)
+    _tell(story, as_json=as_json, waited=wait or now)
+
+
+async def _send(settings: Settings, mail: NewMail, *, timeout: float, now: bool) -> Story:
+    from mailworkers.daemon.briefly import running  # noqa: PLC0415 -- only where a daemon is asked for
+
+    async with opened(settings) as database:
+        job_id = await insert(database, mail)
+        if not now:
+            return await follow(database.claims, job_id, timeout)
+        async with running(settings, database.dsn):
+            return await follow(database.claims, job_id, timeout)
+
+
+def _tell(story: Story, *, as_json: bool, waited: bool) -> None:
+    if as_json:
+        print_json(
+            {"job_id": story.job_id, "outcome": story.outcome.value, "status": story.status, "reply": story.reply}
+        )
+    else:
+        reply = f": {story.reply}" if story.reply else ""
+        console().print(f"Job {story.job_id} {coloured(story.status)}{reply}", markup=True)
+    match story.outcome:
+        case Followed.SENT:
+            return
+        case Followed.NO_DAEMON if waited:
+            raise MailworkersError(
+                f"no daemon is running, so job {story.job_id} waits in the queue",
+                "Start `mailworkers run`, or send with --now",
+            )
+        case Followed.NOT_SENT:
+            raise typer.Exit(EX_FAILED)
+        case _ if waited:
+            raise typer.Exit(EX_UNAVAILABLE)
+
+
+def _content(given: str | None) -> str | None:
+    return sys.stdin.read() if given == "-" else given
+
+
+def _attachment(path: Path) -> File:
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise MailworkersError(f"cannot attach {path}: {problem.strerror}") from None
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return File(path.name, kind, content)

@@ -1,0 +1,33 @@
+"""`mailworkers status`"""
+
+from __future__ import annotations
+
+from mailworkers.cli.database import opened
+from mailworkers.cli.loop import run_async
+from mailworkers.cli.options import Json, with_settings
+from mailworkers.cli.output import console, print_json
+from mailworkers.cli.screen import screen
+from mailworkers.queue.overview import Overview, read_overview
+from mailworkers.settings import Settings
+
+
+@with_settings()
+def status(settings: Settings, *, as_json: Json = False) -> None:
+    """Show on one screen how everything is doing: daemons, workers, queue, what was sent, what failed.
+
+    It counts nothing large: it is as quick with ten million jobs as with ten.
+
+    [dim]$[/dim] mailworkers status
+
+    [dim]$[/dim] mailworkers status --json | jq .queue.waiting
+    """
+    overview = run_async(_read(settings), settings)
+    if as_json:
+        print_json(overview)
+    else:
+        console().print(screen(overview, settings.db_schema))
+
+
+async def _read(settings: Settings) -> Overview:
+    async with opened(settings) as database:
+        return await read_overview(database.claims)
