@@ -47,7 +47,9 @@ class Hand:
         lots = self._lots
         while lots and (lots[0].expires <= now or not lots[0].tokens):
             self._retire(lots.popleft())
-        return sum(lot.tokens for lot in lots)
+        if len(lots) == 1:  # as nearly always, and this is asked for every mail
+            return lots[0].tokens
+        return sum([lot.tokens for lot in lots])
 
     def spend(self, n: int) -> None:
         """Take `n` tokens, the oldest first. `count` has just said that they are there."""

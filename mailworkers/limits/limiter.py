@@ -55,12 +55,17 @@ class Limiter:
         if not self._limits:
             return True
         now = self._clock()
-        if any(self._count(key, now) < n for key in keys):
-            return False
+        hands = []
         for key in keys:
             hand = self._hands.get(key)
             if hand is not None:
-                hand.spend(n)
+                if hand.count(now) < n:
+                    return False
+                hands.append(hand)
+            elif self._limit(key) is not None:
+                return False
+        for hand in hands:
+            hand.spend(n)
         return True
 
     def give_back(self, *keys: BucketKey, n: int = 1) -> None:
