@@ -245,7 +245,7 @@ def _shown(check: Check, detailed: bool) -> dict[str, Any]:
     shown = {
         "status": check.status,
         "observedValue": check.observed,
-        "observedUnit": check.unit,
+        "observedUnit": None if check.observed is None else check.unit,
         "output": " ".join(part for part in (check.output, detail) if part),
         "action": check.action,
     }
