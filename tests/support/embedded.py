@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import json
 import os
@@ -11,14 +12,19 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
+from mailworkers.db.embedded import EmbeddedServer
 from mailworkers.db.embedded.keeper import read_pid_file
 from mailworkers.db.embedded.locks import opened, try_lock
 
 REPOSITORY = Path(__file__).parents[2]
+CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0  # initdb on a machine that does much else
 THROWN_AWAY = {"fsync": "off"}  # for a server whose data no test looks at twice
 
@@ -129,6 +135,42 @@ class User:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+
+
+@contextmanager
+def running(home: Path, settings: Mapping[str, str] = THROWN_AWAY) -> Iterator[str]:
+    """The DSN of the server of `home`, used by this process as long as the block runs."""
+    server = EmbeddedServer(home, settings)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+def ask(dsn: str, question: str) -> object:
+    """The answer to a question in SQL, over a connection of its own."""
+    return asyncio.run(_ask(dsn, question))
+
+
+def answers(dsn: str, question: str = "SELECT 1", expected: object = 1) -> bool:
+    """Whether the server is up, and says what is expected."""
+    try:
+        return ask(dsn, question) == expected
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return False
+
+
+async def _ask(dsn: str, question: str) -> object:
+    connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)
+    try:
+        return await connection.fetchval(question)
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+def gone(pid: int) -> bool:
+    """Whether no process has that pid, not even a zombie."""
+    return not Path(f"/proc/{pid}").exists()
 
 
 def kept(home: Path) -> bool:
