@@ -155,7 +155,12 @@ class Settings(BaseSettings):
         0, "What all daemons may send together; 0 = no limit.", unit="mails/s", reload=True, ge=0
     )
     rate_buffer_percent: int = setting(
-        10, "Safety buffer below every limit; it also is the burst.", unit="%", reload=True, ge=0, le=90
+        10,
+        "Kept below every limit; half of it is the burst, so that a limit holds in any window.",
+        unit="%",
+        reload=True,
+        ge=0,
+        le=90,
     )
     claim_batch: int = setting(500, "At most so many jobs in one claim.", unit="jobs", ge=1, le=10_000)
     poll_seconds: float = setting(
