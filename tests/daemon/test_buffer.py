@@ -1,0 +1,93 @@
+"""The buffer: jobs in order, workers woken for them, connected ones first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from mailworkers.daemon.buffer import Buffer
+from tests.support.jobs import made_up
+
+
+@dataclass(eq=False)
+class FakeTaker:
+    warm: bool = False
+    able: bool = True
+
+    def may_take(self) -> bool:
+        return self.able
+
+
+async def waiting(buffer: Buffer, taker: FakeTaker, seconds: float = 5.0) -> asyncio.Task[bool]:
+    task = asyncio.create_task(buffer.wait(taker, seconds))
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_jobs_leave_in_the_order_in_which_they_came() -> None:
+    buffer = Buffer()
+    buffer.put([made_up(1), made_up(2)])
+    buffer.put_back(made_up(3))
+    assert [job.id for job in (buffer.take(), buffer.take(), buffer.take()) if job] == [3, 1, 2]
+    assert buffer.take() is None
+
+
+async def test_one_job_wakes_one_worker_and_a_connected_one_first() -> None:
+    buffer = Buffer()
+    cold, warm = await waiting(buffer, FakeTaker()), await waiting(buffer, FakeTaker(warm=True))
+    buffer.put([made_up()])
+    assert await warm
+    assert not cold.done()
+    cold.cancel()
+
+
+async def test_a_worker_without_tokens_is_not_woken() -> None:
+    buffer = Buffer()
+    taker = FakeTaker(able=False)
+    task = await waiting(buffer, taker)
+    buffer.put([made_up()])
+    assert not task.done()
+    taker.able = True
+    buffer.nudge()
+    assert await task
+
+
+async def test_waiting_is_bounded() -> None:
+    assert not await Buffer().wait(FakeTaker(), 0.01)
+
+
+async def test_a_woken_worker_that_is_cancelled_passes_the_job_on() -> None:
+    buffer = Buffer()
+    first, second = await waiting(buffer, FakeTaker(warm=True)), await waiting(buffer, FakeTaker())
+    buffer.put([made_up()])
+    first.cancel()
+    assert await second
+
+
+async def test_starving_means_that_an_able_worker_waits_before_an_empty_buffer() -> None:
+    buffer = Buffer()
+    assert not buffer.starved
+    task = await waiting(buffer, FakeTaker())
+    assert buffer.starved
+    buffer.put([made_up()])
+    assert not buffer.starved
+    await task
+
+
+async def test_unwanted_jobs_are_taken_out() -> None:
+    buffer = Buffer()
+    buffer.put([made_up(1), made_up(2), made_up(3)])
+    assert [job.id for job in buffer.take_out(lambda job: job.id != 2)] == [1, 3]
+    assert len(buffer) == 1
+
+
+async def test_the_dispatcher_hears_when_the_buffer_is_low() -> None:
+    buffer = Buffer()
+    buffer.put([made_up(1), made_up(2), made_up(3)])
+    task = asyncio.create_task(buffer.wait_until_low(1, 5.0))
+    await asyncio.sleep(0)
+    buffer.take()
+    await asyncio.sleep(0)
+    assert not task.done()
+    buffer.take()
+    await task

@@ -1,0 +1,121 @@
+"""Claims: what is due, from each lane its share, under a lease that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mailworkers.db.pool import Database
+from mailworkers.queue.claim import DEPTH_BOUND, Claims, Head, Wish
+from mailworkers.queue.leases import Leases
+from mailworkers.queue.states import Lane
+from tests.support.jobs import insert
+
+DEADLINE_SECONDS = 60.0
+
+
+@pytest.fixture
+def claims(database: Database) -> Claims:
+    return Claims(database.claims, DEADLINE_SECONDS)
+
+
+@pytest.fixture
+async def daemon_id(database: Database) -> int:
+    return (await Leases(database.leases, "test", 30.0).register()).daemon_id
+
+
+def everything(heads: Sequence[Head], take: int = 100) -> list[Wish]:
+    return [Wish(head.lane, head.priority, head.scheduled_at, head.id, take) for head in heads]
+
+
+async def test_heads_show_the_first_job_of_each_lane_and_priority(claims: Claims, app_connection: Any) -> None:
+    first = (await insert(app_connection, 3, workspace_id="a"))[0]
+    urgent = (await insert(app_connection, workspace_id="a", priority=-5))[0]
+    other = (await insert(app_connection, workspace_id="b"))[0]
+
+    heads = await claims.heads()
+
+    assert [(head.lane.workspace_id, head.priority, head.id) for head in heads] == [
+        ("a", -5, urgent), ("a", 0, first), ("b", 0, other),
+    ]  # fmt: skip
+    assert all(head.due_in <= 0 for head in heads)
+
+
+async def test_a_head_that_is_not_due_tells_when_it_will_be(claims: Claims, app_connection: Any) -> None:
+    await insert(app_connection, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    (head,) = await claims.heads()
+    assert 3500 < head.due_in <= 3600
+
+
+async def test_a_claim_takes_what_is_due_in_order_and_nothing_twice(
+    claims: Claims, daemon_id: int, app_connection: Any
+) -> None:
+    ids = await insert(app_connection, 5)
+    await insert(app_connection, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
+    wishes = everything(await claims.heads(), take=3)
+
+    first = await claims.claim(wishes, daemon_id)
+    rest = await claims.claim(wishes, daemon_id)
+
+    assert [job.id for job in first] == ids[:3]
+    assert [job.id for job in rest] == ids[3:]
+    assert first[0].lease < rest[0].lease
+
+
+async def test_what_another_transaction_is_claiming_is_passed_by(
+    claims: Claims, daemon_id: int, app_connection: Any, database: Database
+) -> None:
+    ids = await insert(app_connection, 2)
+    heads = await claims.heads()
+    async with database.acks.connection("the other daemon") as other, other.transaction():
+        await other.execute("SELECT FROM mailworkers.email_jobs WHERE id = $1 FOR UPDATE", ids[0])
+        claimed = await claims.claim(everything(heads), daemon_id)
+    assert [job.id for job in claimed] == [ids[1]]
+
+
+async def test_nothing_is_claimed_under_a_lease_that_ended(
+    claims: Claims, daemon_id: int, app_connection: Any, database: Database
+) -> None:
+    await insert(app_connection)
+    await database.leases.execute("leases/end_own", daemon_id, "stopped")
+    assert await claims.claim(everything(await claims.heads()), daemon_id) == []
+
+
+async def test_each_lane_gives_its_share(claims: Claims, daemon_id: int, app_connection: Any) -> None:
+    await insert(app_connection, 5, workspace_id="a")
+    await insert(app_connection, 5, workspace_id="b")
+    claimed = await claims.claim(everything(await claims.heads(), take=2), daemon_id)
+    assert sorted(job.lane for job in claimed) == [Lane("a"), Lane("a"), Lane("b"), Lane("b")]
+
+
+async def test_a_claim_goes_on_from_its_bound(claims: Claims, daemon_id: int, app_connection: Any) -> None:
+    ids = await insert(app_connection, 4)
+    (head,) = await claims.heads()
+    claimed = await claims.claim([Wish(head.lane, 0, head.scheduled_at, ids[2], 10)], daemon_id)
+    assert [job.id for job in claimed] == ids[2:]
+
+
+async def test_depth_counts_by_state(claims: Claims, daemon_id: int, app_connection: Any) -> None:
+    await insert(app_connection, 3)
+    await claims.claim(everything(await claims.heads(), take=1), daemon_id)
+    depth = await claims.depth(1.5)
+    assert (depth.waiting, depth.sending, depth.retrying, depth.paused) == (2, 1, 0, 0)
+    assert (depth.exact, depth.oldest_due_seconds) == (True, 1.5)
+
+
+async def test_beyond_its_bound_depth_says_that_it_is_not_exact(claims: Claims, app_connection: Any) -> None:
+    await insert(app_connection, DEPTH_BOUND + 1)
+    depth = await claims.depth(None)
+    assert not depth.exact
+    assert depth.waiting >= DEPTH_BOUND
+
+
+async def test_due_jobs_are_counted_up_to_a_bound(claims: Claims, app_connection: Any) -> None:
+    await insert(app_connection, 7)
+    await insert(app_connection, 5, scheduled_at=datetime.now(UTC) + timedelta(days=1))
+    heads = await claims.heads()
+    assert await claims.count_due(heads, 100) == 7
+    assert await claims.count_due(heads, 4) == 4
