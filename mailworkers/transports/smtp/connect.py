@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import os
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ from mailworkers.transports.smtp.session import SmtpSession
 from mailworkers.transports.smtp.timeouts import StageTimeouts
 from mailworkers.transports.smtp.wire import Mode, Offer
 
+_UNKNOWN_COMMAND = frozenset({500, 501, 502, 504})  # RFC 5321 §4.2.2: not understood, rather than not allowed
 _HOST_NAME = re.compile(r"[A-Za-z0-9._\-]+|\[[A-Za-z0-9.:]+\]")
 
 
@@ -134,7 +136,7 @@ class _Negotiation:
         try:
             await client.ehlo(timeout=self._limit)
         except aiosmtplib.SMTPHeloError as refused:
-            if refused.code not in (500, 501, 502, 504) or self._relay.tls == "required":
+            if refused.code not in _UNKNOWN_COMMAND or self._relay.tls == "required":
                 raise
             self._expect(exactly=1)
             await client.helo(timeout=self._limit)
@@ -157,9 +159,17 @@ class _Negotiation:
             raise _MustAct(f"the password for {self._relay.host} would go out in clear: choose SMTP_TLS=required")
         if not client.supports_extension("auth"):
             raise _MustAct(f"{self._relay.host} offers no AUTH: leave SMTP_USER empty, or use its submission port")
-        if not client.supported_auth_methods:
-            raise _MustAct(f"{self._relay.host} offers no method of AUTH that is known here (CRAM-MD5, PLAIN, LOGIN)")
-        await client.login(self._relay.user, self._relay.password, timeout=self._limit)
+        methods = {"plain": client.auth_plain, "login": client.auth_login, "cram-md5": client.auth_crammd5}
+        offered = [methods[name] for name in methods if name in client.server_auth_methods]
+        if not offered:
+            raise _MustAct(f"{self._relay.host} offers no method of AUTH that is known here (PLAIN, LOGIN, CRAM-MD5)")
+        for number, method in enumerate(offered, 1):
+            try:
+                await method(self._relay.user, self._relay.password, timeout=self._limit)
+                break
+            except aiosmtplib.SMTPAuthenticationError as refused:
+                if refused.code not in _UNKNOWN_COMMAND or number == len(offered):
+                    raise  # to try the same password by other methods could lock the account
         self._expect()
 
     def _enter(self, stage: Stage, limit: float) -> None:
@@ -229,7 +239,8 @@ class _Negotiation:
             case TimeoutError():
                 return RelayDown(f"no answer from {host}:{port} at {self.stage} within {self._limit:g} s")
             case OSError() if self.stage is Stage.CONNECT:
-                return RelayDown(f"cannot reach {host}:{port}: {cause.strerror or cause}")
+                reason = os.strerror(cause.errno) if cause.errno else str(cause)
+                return RelayDown(f"cannot reach {host}:{port}: {reason}")
             case _:
                 return RelayDown(f"the connection to {host} ended at {self.stage}: {_short(str(cause))}")
 
