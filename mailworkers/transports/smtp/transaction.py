@@ -135,6 +135,7 @@ class Transaction:
     def _take_data(self, code: int, text: bytes) -> tuple[Verdict, Outcome | None]:
         if code == 354:
             self.stage = Stage.FINAL
+            self.open_at_relay = False  # the end of data closes it, whatever the relay answers (RFC 5321 §4.1.1.4)
             return (Verdict.SEND_CONTENT if self._refusal() is None else Verdict.SEND_NOTHING), None
         if code <= 399:
             return Verdict.OUT_OF_STEP, None
