@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworkers.errors import SettingsError
-from mailworkers.settings import is_loopback, load, notices, reload
+from mailworkers.settings import load, notices, reload
 
 SECRET = "hunter2-hunter2"
 
@@ -384,22 +384,3 @@ def test_a_bad_reload_changes_nothing(config: Callable[[str], Path]) -> None:
     with pytest.raises(SettingsError, match="must be at most 500"):
         reload(running)
     assert running.max_workers == 5
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("localhost", True),
-        ("LOCALHOST.", True),
-        ("db.localhost", True),
-        ("127.8.9.1", True),
-        ("::1", True),
-        ("[::1]", True),
-        ("localhost.example", False),
-        ("127.0.0.1.example", False),
-        ("192.0.2.1", False),
-        ("", False),
-    ],
-)
-def test_loopback_is_only_this_machine(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
