@@ -35,6 +35,9 @@ STALE_SECONDS = 0.2  # jobs that waited longer in the buffer show that it is too
 # slow nothing down; and when it is cheap it is frequent, so that urgent mail is seen soon.
 LOOK_SHARE = 0.05
 SHORTEST_LOOK_SECONDS = 0.02
+# An insert under way keeps the announcement back. Most commit within milliseconds; a long one is waited for by polling.
+REFUSED_SECONDS = 0.01
+MOST_REFUSALS = 12
 # A round with a frozen database: some calls, each ended by its time-out. Beyond that, the loop itself is stuck.
 LONGEST_ROUND_SECONDS = 60.0
 # With claims of this size there is always more: inserts are spared their notifications.
@@ -77,8 +80,10 @@ class Dispatcher:
         self.last_round = time.monotonic()
         self._target = 0
         self._starved = False
+        self._refusals = 0
         self._looked_at = 0.0
         self._look_cost = 0.0
+        self._looked_fully = False
 
     @property
     def longest_round(self) -> float:
@@ -159,14 +164,19 @@ class Dispatcher:
         """Learn where the work is: fully where that is due, else beyond the known bounds only."""
         line = self._line
         now = time.monotonic()
-        pause = max(SHORTEST_LOOK_SECONDS, self._look_cost / LOOK_SHARE)
-        if now - self._looked_at >= pause:
+        self._looked_fully = now >= self._next_full_look
+        if self._looked_fully:
             began = time.perf_counter()
             line.book.renew(await line.claims.heads())
             self._look_cost = time.perf_counter() - began
             self._looked_at = now
         elif line.book.drained:
             line.book.revive()
+
+    @property
+    def _next_full_look(self) -> float:
+        """When a full look is worth its cost again, in monotonic seconds."""
+        return self._looked_at + max(SHORTEST_LOOK_SECONDS, self._look_cost / LOOK_SHARE)
 
     def _fit_target(self) -> None:
         """Size the buffer by what happens: longer while workers starve, shorter while jobs grow old in it."""
@@ -204,12 +214,19 @@ class Dispatcher:
     async def _wait_for_work(self) -> None:
         """Nothing is due: be woken, or look again when a job becomes due, or by polling."""
         line = self._line
-        if not line.heartbeat.announced and await line.heartbeat.announce_idle():
-            self._looked_at = 0.0  # what was inserted before the announcement is seen by one more look
-            return
-        poll = self._poll_seconds * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
+        poll = self._poll_seconds
+        if not line.heartbeat.announced:
+            if await line.heartbeat.announce_idle():
+                self._looked_at = 0.0  # what was inserted before the announcement is seen by one more look
+                self._refusals = 0
+                return
+            poll = min(poll, REFUSED_SECONDS * 2**self._refusals)
+            self._refusals = min(self._refusals + 1, MOST_REFUSALS)
+        poll *= random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
         due = line.book.next_due()
         wait = min(poll, math.inf if due is None else due + 0.001)
+        if not self._looked_fully:  # a new lane or a late commit may have been overlooked
+            wait = min(wait, max(0.0, self._next_full_look - time.monotonic()))
         try:
             async with asyncio.timeout(wait):
                 await line.heartbeat.woken.wait()
