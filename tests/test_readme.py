@@ -99,4 +99,3 @@ async def test_the_python_example_queues_an_orders_mail_once(database_url: str) 
 def test_every_python_example_is_valid_python() -> None:
     for example in blocks("python"):
         ast.parse(example)
-
