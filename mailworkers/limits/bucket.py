@@ -10,9 +10,9 @@ therefore leased within P + H, and as tokens are whole:
     spent in any window ≤ ⌊C + r·(P + H)⌋ ≤ N    where    C + r·(P + H) < N + 1
 
 The safety buffer b (RATE_BUFFER_PERCENT) pays for it. The rate that can be sustained is r = N·(1 - b)/P; half of the
-buffer is the burst, C = N·b/2; the other half pays for H, the twentieth of a period or a second, whichever is shorter.
-Where b is too small for that, or N so small that one token is more than the buffer (C is never below one, or nothing
-could be sent), r gives way until the inequality holds.
+buffer is the burst, C = N·b/2; the other half pays for H, which is a twentieth of the period at least. Where b is too
+small for that, or N so small that one token is more than the buffer (C is never below one, or nothing could be sent),
+r gives way until the inequality holds. Where something is left over, H is longer, but never more than a second.
 
 Handing tokens back. A lease of which k tokens stay unspent is to count as if those k had never been leased. But while they
 were away the bucket may have filled up and gained what it could not have gained with them inside. That is at most
@@ -29,8 +29,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-LONGEST_HOLD: Final = 1.0  # seconds: for long periods, as a daemon renews its tokens more often than that anyway
-HOLD_FRACTION: Final = 1 / 20  # of the period: what half of the default buffer pays for
+LONGEST_HOLD: Final = 1.0  # seconds: a daemon renews its tokens more often than that anyway
+SHORTEST_HOLD: Final = 1 / 20  # of the period, but not above LONGEST_HOLD: what half of the default buffer pays for
 SMALLEST_BURST: Final = 1 / 100  # of the limit, even without a buffer: a fast bucket is not leased token by token
 CLOCK_TOLERANCE: Final = 1 / 1000  # two correct clocks may differ by 500 ppm each way while they are being slewed
 
@@ -56,11 +56,6 @@ class Limit:
             raise ValueError("a limit's buffer must be between 0 and 99 percent")
 
     @property
-    def hold(self) -> float:
-        """Seconds for which a leased token may be spent."""
-        return min(LONGEST_HOLD, self.period * HOLD_FRACTION)
-
-    @property
     def capacity(self) -> float:
         """The most tokens that can be leased at one instant, at least 1."""
         return max(1.0, self.tokens * max(self.buffer_percent / 200, SMALLEST_BURST))
@@ -69,8 +64,21 @@ class Limit:
     def rate(self) -> float:
         """Tokens gained a second."""
         sustained = self.tokens * (1 - self.buffer_percent / 100) / self.period
-        bounded = (self.tokens + 1 - self.capacity) / (self.period + self.hold) * (1 - CLOCK_TOLERANCE)
-        return min(sustained, bounded)
+        return min(sustained, self._room / (self.period + self._shortest_hold))
+
+    @property
+    def hold(self) -> float:
+        """Seconds for which a leased token may be spent."""
+        return min(LONGEST_HOLD, max(self._shortest_hold, self._room / self.rate - self.period))
+
+    @property
+    def _shortest_hold(self) -> float:
+        return min(LONGEST_HOLD, self.period * SHORTEST_HOLD)
+
+    @property
+    def _room(self) -> float:
+        """What may be gained within a window and a hold, beside a burst."""
+        return (self.tokens + 1 - self.capacity) * (1 - CLOCK_TOLERANCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class Lot:
     tokens: int
     expires: float
     leased_at: datetime
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,14 @@ class Hand:
         self.limit = limit
         self.ready_at = 0.0  # when the ledger is worth asking again, after it gave less than was wanted
         self._lots: deque[Lot] = deque()
-        self._past: deque[tuple[float, datetime]] = deque()  # lots that are used up: whose tokens may still come back
+        self._past: deque[Lot] = deque()  # used up or expired: a spent token of theirs may still be given back
         self._unspent: Unspent | None = None
 
     def count(self, now: float) -> int:
         """Tokens that may be spent now."""
         lots = self._lots
         while lots and (lots[0].expires <= now or not lots[0].tokens):
-            self._retire(lots.popleft())
+            self._retire(lots.popleft(), now)
         if len(lots) == 1:  # as nearly always, and this is asked for every mail
             return lots[0].tokens
         return sum([lot.tokens for lot in lots])
@@ -56,6 +57,7 @@ class Hand:
         for lot in self._lots:
             taken = min(n, lot.tokens)
             lot.tokens -= taken
+            lot.spent += taken
             n -= taken
             if not n:
                 return
@@ -63,16 +65,17 @@ class Hand:
     def unspend(self, n: int, now: float) -> None:
         """`n` tokens were spent a moment ago, but not used after all: they go back with the next lease.
 
-        It cannot be told which lot they came from, so they count as of the oldest that may be meant. A token that comes
-        back later than `hold` after it expired stays spent.
+        It cannot be told which lot they came from, so they count as of the oldest that may be meant. What was never spent, or
+        comes back later than `hold` after it expired, is not given back.
         """
         self.count(now)
-        while self._past and self._past[0][0] <= now:
-            self._past.popleft()
-        if self._past:
-            self._lay_aside(n, self._past[0][1])
-        elif self._lots:
-            self._lay_aside(n, self._lots[0].leased_at)
+        self._forget(now)
+        for lot in (*self._past, *self._lots):
+            back = min(n, lot.spent)
+            if back:
+                lot.spent -= back
+                n -= back
+                self._lay_aside(back, lot.leased_at)
 
     def receive(self, granted: int, sent_at: float, leased_at: datetime) -> None:
         """Tokens of a lease whose statement was sent at `sent_at`, and which the ledger granted at `leased_at`."""
@@ -101,12 +104,20 @@ class Hand:
 
     def idle(self, now: float) -> bool:
         """Whether nothing would be forgotten with this hand."""
-        return not (self.count(now) or self._unspent or self.ready_at > now or (self._past and self._past[-1][0] > now))
+        in_hand = self.count(now)
+        self._forget(now)
+        return not (in_hand or self._past or self._unspent or self.ready_at > now)
 
-    def _retire(self, lot: Lot) -> None:
-        self._past.append((lot.expires + self.limit.hold, lot.leased_at))
+    def _retire(self, lot: Lot, now: float) -> None:
+        self._forget(now)
+        if lot.spent:
+            self._past.append(lot)
         if lot.tokens:
             self._lay_aside(lot.tokens, lot.leased_at)
+
+    def _forget(self, now: float) -> None:
+        while self._past and self._past[0].expires + self.limit.hold <= now:
+            self._past.popleft()
 
     def _lay_aside(self, n: int, leased_at: datetime) -> None:
         self.ready_at = 0.0  # with these the ledger has something to give again

@@ -47,6 +47,13 @@ def test_without_a_buffer_almost_all_of_the_limit_is_used() -> None:
     assert Limit(1000, 1.0, buffer_percent=0).rate > 940
 
 
+def test_what_the_buffer_leaves_over_lets_tokens_be_held_longer() -> None:
+    # a daemon with a slow database needs it: one mail a second must not expire on its way
+    assert Limit(1, 1.0).hold > 0.1
+    assert Limit(1000, 1.0, buffer_percent=10).hold == pytest.approx(0.055, abs=0.01)
+    assert Limit(1000, 1.0, buffer_percent=50).hold > 0.45
+
+
 @pytest.mark.parametrize(
     ("tokens", "period", "buffer_percent", "complaint"),
     [

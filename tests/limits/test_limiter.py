@@ -186,6 +186,26 @@ async def test_a_token_given_back_far_too_late_stays_spent(limiter: Limiter, tab
     assert len(table.statements) == 1
 
 
+async def test_nothing_is_given_back_that_was_never_taken(limiter: Limiter, table: Table) -> None:
+    # given five tokens, of which two were taken
+    await limiter.replenish({HOUR: 5})
+    limiter.take(HOUR, n=2)
+    # when more are given back than that, twice
+    limiter.give_back(HOUR, n=3)
+    limiter.give_back(HOUR, n=3)
+    # then two go back
+    await limiter.replenish({})
+    assert [ask.returned for ask in table.statements[-1]] == [2]
+
+
+async def test_a_busy_hand_remembers_no_more_than_it_needs(limiter: Limiter, table: Table) -> None:
+    for _ in range(1000):
+        await limiter.replenish({HOUR: 1})
+        limiter.take(HOUR)
+        table.now += 4.0
+    assert len(limiter._hands[HOUR]._past) <= 2
+
+
 async def test_an_empty_bucket_is_not_asked_again_before_it_can_have_a_token(limiter: Limiter, table: Table) -> None:
     # given a worker that has used up its burst of the minute
     await limiter.replenish({MINUTE: 100, HOUR: 100})
