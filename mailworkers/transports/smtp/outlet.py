@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailworkers.transports.smtp.transaction import Transaction
 
 SLICE = 64 * 1024  # octets written at once; also what the transport may buffer before it says stop
 
 
-@dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     data: bytes | memoryview
     owes: int
     ends: tuple[Transaction, ...]

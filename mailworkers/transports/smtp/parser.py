@@ -6,7 +6,7 @@ MAX_LINE = 8 * 1024  # octets; RFC 5321 says 512, some relays put essays behind 
 MAX_REPLY = 64 * 1024  # octets of all lines of one reply: a long EHLO has 2 KiB
 
 _CODES = {str(code).encode(): code for code in range(200, 600)}
-_CR = 0x0D
+_CR, _SPACE, _HYPHEN = b"\r -"
 _NO_DATA = b""
 
 
@@ -40,20 +40,15 @@ class ReplyParser:
         while (end := data.find(b"\n", start)) >= 0:
             stop = end - 1 if end > start and data[end - 1] == _CR else end
             code = _CODES.get(data[start : start + 3], 0)
-            separator = data[start + 3 : stop][:1]
-            if not code or stop - start > MAX_LINE or (separator not in (b" ", b"-", b"")):
-                self.fault = "sent a line that is no SMTP reply"
+            separator = data[start + 3] if stop > start + 3 else _SPACE
+            if code and separator == _SPACE and not self._lines and stop - start <= MAX_LINE:
+                replies.append((code, data[start + 4 : stop]))
+            elif not self._gather(code, separator, data[start + 4 : stop]):
                 return replies
-            text = data[start + 4 : stop]
-            if separator == b"-" or self._lines:
-                if not self._gather(code, text):
-                    return replies
-                if separator != b"-":
-                    replies.append((code, b"\n".join(self._lines)))
-                    self._lines = []
-                    self._size = 0
-            else:
-                replies.append((code, text))
+            elif separator == _SPACE:
+                replies.append((code, b"\n".join(self._lines)))
+                self._lines = []
+                self._size = 0
             start = end + 1
         self._rest = data[start:]
         if len(self._rest) > MAX_LINE:
@@ -61,8 +56,11 @@ class ReplyParser:
             self.fault = f"sent a line of more than {MAX_LINE} octets"
         return replies
 
-    def _gather(self, code: int, text: bytes) -> bool:
-        if self._lines and code != self._code:
+    def _gather(self, code: int, separator: int, text: bytes) -> bool:
+        """Keep one line of several; False where it cannot be one."""
+        if not code or separator not in (_SPACE, _HYPHEN) or len(text) > MAX_LINE:
+            self.fault = "sent a line that is no SMTP reply"
+        elif self._lines and code != self._code:
             self.fault = "changed the code within a reply"
         self._code = code
         self._lines.append(text)

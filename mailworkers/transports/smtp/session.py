@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import math
 from collections import deque
 
@@ -29,14 +30,16 @@ MAX_CHUNK = 256 * 1024
 # content has left, BDAT would leave the mail in doubt.
 TRUST_SECONDS = 1.0
 
-_NEVER = math.inf
+# How often a session with unfinished mails looks whether one has waited too long. To be late by a second is nothing
+# beside stages of minutes, and to set a timer for each mail would cost more than its envelope.
+TICK_SECONDS = 1.0
 
 
 class SmtpSession(asyncio.Protocol):
     """A negotiated connection that mails are submitted to; see `transports.base.Session` for the contract.
 
-    It is the transport's protocol: everything happens in `submit` and in the loop's callbacks, without tasks. One timer
-    serves the session; it is set again only when it fires or when something is due earlier.
+    It is the transport's protocol: everything happens in `submit` and in the loop's callbacks, without tasks, and with
+    one timer for the session.
 
     Args:
         transport: connected and negotiated; nothing unread may be left of the negotiation.
@@ -76,7 +79,7 @@ class SmtpSession(asyncio.Protocol):
         self._idle_since: float | None = self._loop.time()
         self._progress = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = _NEVER
+        self._tick = min(TICK_SECONDS, *dataclasses.astuple(timeouts))
 
     # What a worker uses -----------------------------------------------------------------------------------------
 
@@ -112,7 +115,7 @@ class SmtpSession(asyncio.Protocol):
         self._idle_since = None
         self._begin()
         self._outlet.flush()
-        self._watch(deadline)
+        self._watch()
         return future
 
     async def close(self, timeout: float) -> None:
@@ -146,7 +149,7 @@ class SmtpSession(asyncio.Protocol):
         if not self._unfinished:
             future.set_result(outcome)
             return
-        transaction = Transaction(None, future, _NEVER)
+        transaction = Transaction(None, future, math.inf)
         transaction.settled = outcome
         self._unfinished.append(transaction)
 
@@ -229,7 +232,8 @@ class SmtpSession(asyncio.Protocol):
             self._progress = self._loop.time()
             self._begin()
             self._outlet.flush()
-            self._rest_or_watch()
+            if not self._unfinished:
+                self._idle_since = self._progress
 
     def _take(self, code: int, text: bytes) -> None:
         head = self._unfinished[0] if self._unfinished else None
@@ -295,7 +299,6 @@ class SmtpSession(asyncio.Protocol):
         if not self._ended:
             self._progress = self._loop.time()
             self._outlet.resume()
-            self._watch(_NEVER)
 
     # How a mail and the connection end ----------------------------------------------------------------------------
 
@@ -342,45 +345,30 @@ class SmtpSession(asyncio.Protocol):
 
     # When to give up ----------------------------------------------------------------------------------------------
 
-    def _rest_or_watch(self) -> None:
-        if self._unfinished:
-            self._watch(_NEVER)
-        else:
-            self._idle_since = self._progress
+    def _watch(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._tick, self._on_tick)
 
-    def _due(self) -> float:
-        """When the first unfinished mail's stage is over."""
-        head = self._unfinished[0]
-        if head.resetting:
-            return self._progress + self._timeouts.rset
-        if self._outlet.stuck and head.content_begun and not head.handed:
-            return self._progress + self._timeouts.block
-        return self._progress + self._stage_timeout[head.stage]
-
-    def _watch(self, deadline: float) -> None:
-        """See to it that the timer fires no later than the first mail's stage ends, or `deadline`."""
-        if not self._unfinished:
-            return
-        due = min(self._due(), deadline)
-        if due < self._timer_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer_at = due
-            self._timer = self._loop.call_at(due, self._on_timer)
-
-    def _on_timer(self) -> None:
+    def _on_tick(self) -> None:
         self._timer = None
-        self._timer_at = _NEVER
         if not self._unfinished:
             return
         now = self._loop.time()
-        deadline = min(transaction.deadline for transaction in self._unfinished)
-        if now >= self._due():
-            self._end(f"{self._waiting_for()} within {self._due() - self._progress:g} s")
-        elif now >= deadline:
+        if now >= self._progress + self._patience():
+            self._end(f"{self._waiting_for()} within {self._patience():g} s")
+        elif now >= min(transaction.deadline for transaction in self._unfinished):
             self._end("the mail's deadline passed")
         else:
-            self._watch(deadline)
+            self._watch()
+
+    def _patience(self) -> float:
+        """How long the first unfinished mail's stage may take, in seconds since the last progress."""
+        head = self._unfinished[0]
+        if head.resetting:
+            return self._timeouts.rset
+        if self._outlet.stuck and head.content_begun and not head.handed:
+            return self._timeouts.block
+        return self._stage_timeout[head.stage]
 
     def _waiting_for(self) -> str:
         head = self._unfinished[0]

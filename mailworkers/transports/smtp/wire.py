@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from mailworkers.mail.message import Envelope, WireMail
 from mailworkers.replies import FailureClass, Rejected
@@ -69,8 +70,7 @@ class Offer:
         return Mode.CHUNKING if self.chunking else Mode.PIPELINING
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A mail ready for the wire: MAIL, then each RCPT, each with its CRLF; content with CRLF line ends, not stuffed."""
 
     mail: bytes
@@ -89,13 +89,15 @@ def prepare(mail: WireMail, offer: Offer) -> Prepared | Rejected:
     if isinstance(content, Rejected):
         return content
     envelope = mail.envelope
-    fault = _envelope_fault(envelope) or _misfit(envelope, content, offer)
+    eight_bit = not content.isascii()
+    utf8 = envelope.smtputf8 or (eight_bit and not content.partition(b"\r\n\r\n")[0].isascii())  # RFC 6531 §3.1
+    fault = _envelope_fault(envelope) or _misfit(offer, len(content), eight_bit=eight_bit, utf8=utf8)
     if fault:
         return Rejected(FailureClass.DATA, fault)
     parameters = f" SIZE={len(content)}" if offer.size else ""
-    if not content.isascii() and offer.eight_bit:
+    if eight_bit:
         parameters += " BODY=8BITMIME"
-    if needs_smtputf8(envelope, content):
+    if utf8:
         parameters += " SMTPUTF8"
     return Prepared(
         mail=f"MAIL FROM:<{envelope.mail_from}>{parameters}\r\n".encode(),
@@ -120,16 +122,9 @@ def canonical(content: bytes) -> bytes | Rejected:
 
 def stuffed(content: bytes) -> bytes:
     """Canonical `content` with the dot doubled that begins a line (RFC 5321 §4.5.2)."""
-    if b"\n." in content:
+    if b"\r\n." in content:
         content = content.replace(b"\r\n.", b"\r\n..")
     return b"." + content if content.startswith(b".") else content
-
-
-def needs_smtputf8(envelope: Envelope, content: bytes) -> bool:
-    """Whether the mail may only pass under RFC 6531: non-ASCII in an address or in the header block."""
-    if envelope.smtputf8:
-        return True
-    return not content.isascii() and not content.partition(b"\r\n\r\n")[0].isascii()
 
 
 def _envelope_fault(envelope: Envelope) -> str:
@@ -145,11 +140,11 @@ def _envelope_fault(envelope: Envelope) -> str:
     return ""
 
 
-def _misfit(envelope: Envelope, content: bytes, offer: Offer) -> str:
-    if 0 < offer.size_limit < len(content):
-        return f"the message is too large: {len(content)} octets, and the relay takes {offer.size_limit}"
-    if not offer.smtputf8 and needs_smtputf8(envelope, content):
+def _misfit(offer: Offer, size: int, *, eight_bit: bool, utf8: bool) -> str:
+    if 0 < offer.size_limit < size:
+        return f"the message is too large: {size} octets, and the relay takes {offer.size_limit}"
+    if utf8 and not offer.smtputf8:
         return "an address or header needs SMTPUTF8, which the relay does not offer"
-    if not offer.eight_bit and not content.isascii():
+    if eight_bit and not offer.eight_bit:
         return "the content has 8-bit octets, and the relay does not offer 8BITMIME"
     return ""
