@@ -12,6 +12,7 @@ from typing import Any
 from mailworkers.db.embedded.failures import OTHER_DATABASE, OTHER_HOME
 from mailworkers.errors import EmbeddedServerError
 
+# The first that exists. `nobody` is on every machine, but shares its files with whatever else runs under that name.
 # Not `postgres`: that one owns the system's own clusters, which this server has no business with.
 UNPRIVILEGED = ("mailworkers", "nobody")
 PRIVATE_UMASK = 0o077

@@ -29,7 +29,6 @@ DEFAULTS: Mapping[str, str] = {
     # Room for minutes of sending at full speed between checkpoints, yet few enough for a small disk.
     "min_wal_size": "64MB",
     "max_wal_size": "512MB",
-    "wal_compression": "on",
     # A queue's table is rewritten all day: look every 10 s instead of every 60. When there is nothing it costs nothing.
     "autovacuum_naptime": "10s",
     "autovacuum_max_workers": "2",

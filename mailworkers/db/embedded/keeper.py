@@ -228,6 +228,15 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+def report_ready() -> None:
+    """Tell the starter, which may be gone already, and let go of its pipe."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, READY)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+
+
 def main() -> None:
     """Leave the starter at once, then keep the server."""
     plan = Plan(**json.loads(sys.argv[1]))
@@ -236,10 +245,6 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Only the last user's end ends us. A handler, since an ignored signal would stay ignored in the server.
         signal.signal(number, lambda *_: None)
-
-    def report_ready() -> None:
-        os.write(1, READY)
-        os.close(1)
 
     sys.exit(Keeper(plan).run(report_ready))
 
