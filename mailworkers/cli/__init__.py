@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 
+INTERRUPTED = 128 + 2  # as shells write an end by SIGINT
+
 
 def main() -> None:
     """The `mailworkers` command."""
-    from mailworkers.cli.app import app  # noqa: PLC0415 -- importing a module of this package stays cheap
-    from mailworkers.cli.ending import run_to_end  # noqa: PLC0415
-
+    try:
+        from mailworkers.cli.app import app  # noqa: PLC0415 -- a Ctrl-C while the imports run is no traceback either
+        from mailworkers.cli.ending import run_to_end  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(run_to_end(app))

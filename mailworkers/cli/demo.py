@@ -9,12 +9,10 @@ from typing import Annotated
 
 import typer
 
-from mailworkers.cli.demo_screen import DemoScreen
 from mailworkers.cli.ending import DEBUG_VARIABLE
 from mailworkers.cli.loop import run_async
-from mailworkers.cli.output import console
+from mailworkers.cli.output import console, say
 from mailworkers.demo.leads import SHIPPED
-from mailworkers.demo.run import demo_settings, run_demo
 from mailworkers.errors import EX_FAILED
 
 Leads = Annotated[
@@ -39,6 +37,9 @@ def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: D
 
     [dim]$[/dim] mailworkers demo --keep          then look at it with psql, mailworkers top, the health page
     """
+    from mailworkers.cli.demo_screen import DemoScreen  # noqa: PLC0415 -- no other command waits for these imports
+    from mailworkers.demo.run import demo_settings, run_demo  # noqa: PLC0415
+
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
     screen = DemoScreen(console(), leads)
@@ -47,6 +48,7 @@ def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: D
     except (KeyboardInterrupt, asyncio.CancelledError):
         screen.close()
         if screen.result is None or not keep:
+            say("interrupted; nothing of it is left behind")
             raise
     finally:
         screen.close()

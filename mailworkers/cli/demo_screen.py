@@ -89,12 +89,13 @@ class DemoScreen:
     def kept(self, where: Where) -> None:
         """It goes on running until Ctrl-C."""
         self._out.print()
-        self._out.print("[bold]Everything goes on running until Ctrl-C.[/bold] Send one more:")
+        self._out.print("[bold]Everything goes on running until Ctrl-C.[/bold] In another terminal, send one more:")
         self._out.print()
         for line in (
-            f"psql '{where.dsn}' -c \"{ONE_MORE}\"",
-            f"mailworkers jobs list --limit 3 --database-url '{where.dsn}'",
-            f"mailworkers top --database-url '{where.dsn}'",
+            f"export DATABASE_URL='{where.dsn}'",
+            f'psql "$DATABASE_URL" -c "{ONE_MORE}"',
+            "mailworkers jobs list --limit 3",
+            "mailworkers top",
             f"curl {where.health}",
         ):
             self._out.print(Text(f"  {line}", style="cyan"), soft_wrap=True)

@@ -11,7 +11,6 @@ from rich.text import Text
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, print_json
-from mailworkers.doctor.examination import examine
 from mailworkers.doctor.finding import Finding, Level
 from mailworkers.errors import EX_FAILED
 from mailworkers.settings import Settings
@@ -46,6 +45,8 @@ def doctor(settings: Settings, *, dkim_selector: Selector = None, as_json: Json 
 
 
 async def _examine(settings: Settings, dkim_selector: str | None, out: Console | None) -> list[Finding]:
+    from mailworkers.doctor.examination import examine  # noqa: PLC0415 -- no other command waits for these imports
+
     found = []
     async for finding in examine(settings, dkim_selector):
         found.append(finding)

@@ -22,6 +22,7 @@ app = typer.Typer(
     help="Look at single mails, run them again, cancel them.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
+NOTHING: tuple[object, ...] = (None, "", [], {}, False)
 COLOURS = {
     "sent": "green",
     "sending": "cyan",
@@ -174,9 +175,7 @@ def _cut(text: str | None, width: int) -> str:
 
 def _print_record(record: JobRecord) -> None:
     out = console()
-    known = {
-        name: value for name, value in record.columns.items() if value not in (None, "", [], {}) and name != "status"
-    }
+    known = {name: value for name, value in record.columns.items() if value not in NOTHING and name != "status"}
     shown = {name.replace("_", " "): escape(_plain(value)) for name, value in known.items()}
     out.print(facts({"status": coloured(record.status), **shown}))
     if record.attempts:

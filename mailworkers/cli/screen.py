@@ -27,7 +27,7 @@ def screen(overview: Overview, schema: str, mails_per_second: float | None = Non
     """
     parts: list[RenderableType] = [
         Text.from_markup(
-            f"[bold]mailworkers[/bold] {__version__} [dim]· schema {escape(schema)} · {datetime.now(UTC):%H:%M:%S} UTC[/dim]"
+            f"[bold]mailworkers[/bold] {__version__} [dim]· schema {escape(schema)} {overview.schema_version} · {datetime.now(UTC):%H:%M:%S} UTC[/dim]"
         ),
         Text(),
         facts(_figures(overview, mails_per_second)),

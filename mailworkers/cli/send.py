@@ -14,8 +14,8 @@ from mailworkers.cli.jobs import coloured
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, print_json
-from mailworkers.errors import EX_FAILED, EX_UNAVAILABLE, MailworkersError
-from mailworkers.queue.follow import Followed, Story, follow
+from mailworkers.errors import EX_FAILED, MailworkersError
+from mailworkers.queue.follow import Followed, NotSentYet, Story, follow
 from mailworkers.queue.insert import File, NewMail, insert
 from mailworkers.settings import Settings
 
@@ -96,17 +96,23 @@ def _tell(story: Story, *, as_json: bool, waited: bool) -> None:
         reply = f": {story.reply}" if story.reply else ""
         console().print(f"Job {story.job_id} {coloured(story.status)}{reply}", markup=True)
     match story.outcome:
-        case Followed.SENT:
-            return
-        case Followed.NO_DAEMON if waited:
-            raise MailworkersError(
-                f"no daemon is running, so job {story.job_id} waits in the queue",
-                "Start `mailworkers run`, or send with --now",
-            )
         case Followed.NOT_SENT:
             raise typer.Exit(EX_FAILED)
-        case _ if waited:
-            raise typer.Exit(EX_UNAVAILABLE)
+        case Followed.NO_DAEMON:
+            why, hint = "no daemon is running", "Start `mailworkers run`, or send with --now"
+        case Followed.STILL_WAITING if waited:
+            why, hint = (
+                "it was not its turn yet",
+                "See `mailworkers status`, and whether `mailworkers doctor` finds a relay",
+            )
+        case Followed.WILL_RETRY:
+            why, hint = (
+                "its first attempt failed",
+                f"See `mailworkers jobs show {story.job_id}`; the next try follows by itself",
+            )
+        case _:
+            return
+    raise NotSentYet(f"job {story.job_id} waits in the queue: {why}", hint)
 
 
 def _content(given: str | None) -> str | None:

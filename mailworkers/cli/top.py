@@ -49,6 +49,8 @@ async def _watch(settings: Settings, seconds: float | None) -> None:
                     continue
                 live.update(screen(overview, settings.db_schema, _speed(previous, now, overview)), refresh=True)
                 previous = (now, overview)
+        if not sys.stdout.isatty():
+            print()  # noqa: T201 -- Live leaves the last line open
 
 
 async def _ticks(seconds: float | None) -> AsyncIterator[float]:

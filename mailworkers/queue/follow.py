@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mailworkers.db.pool import Gateway
+from mailworkers.errors import EX_UNAVAILABLE, MailworkersError
 from mailworkers.queue.overview import DaemonLine
 from mailworkers.queue.records import read_job
 
 LOOK_SECONDS = 0.1
+
+
+class NotSentYet(MailworkersError):
+    """The mail is queued, and will be sent when a daemon and the relay allow it."""
+
+    exit_code = EX_UNAVAILABLE
 
 
 class Followed(StrEnum):

@@ -16,7 +16,7 @@ LONG_TRANSACTION_SECONDS = 60.0  # one that is open longer holds vacuum back, an
 
 @dataclass(frozen=True, slots=True)
 class DaemonLine:
-    """One daemon. `leased`: it renewed its lease in time; `lock_held`: its session lives, where it has one."""
+    """One daemon. `alive`: it can send, since its lease holds, and its session lock where it has one."""
 
     id: int
     instance: str
@@ -28,15 +28,9 @@ class DaemonLine:
     ended_at: datetime | None
     ended_why: str | None
     session_lock: bool
-    lock_held: bool
-    leased: bool
+    alive: bool
     renewed_ago: float
     up: float
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can send: its lease holds, and its session if it has one."""
-        return self.leased and (self.lock_held or not self.session_lock)
 
     @property
     def name(self) -> str:
@@ -92,16 +86,13 @@ class FailureLine:
 class Overview:
     """Everything that one screen shows."""
 
+    schema_version: int
     daemons: tuple[DaemonLine, ...]
     workers: tuple[WorkerLine, ...]
     queue: QueueDepth
     figures: Figures
     failures: tuple[FailureLine, ...]
     warnings: tuple[str, ...]
-
-    @property
-    def living(self) -> tuple[DaemonLine, ...]:
-        return tuple(daemon for daemon in self.daemons if daemon.alive)
 
 
 async def read_overview(database: Gateway) -> Overview:
@@ -119,7 +110,8 @@ async def read_overview(database: Gateway) -> Overview:
         for row in await database.fetch("inspect/failures", FAILURES_COUNTED)
     )
     warnings = (*_of_daemons(daemons, queue), *await _of_the_database(database))
-    return Overview(daemons, workers, queue, Figures(**figures) if figures else Figures(), failures, warnings)
+    version = int(await database.fetchval("inspect/schema_version"))
+    return Overview(version, daemons, workers, queue, Figures(**figures) if figures else Figures(), failures, warnings)
 
 
 async def read_depth(database: Gateway) -> QueueDepth:

@@ -1,0 +1,110 @@
+"""The demo as a program: what it shows, how it ends, and that nothing of it stays."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from mailworkers.demo.home import PREFIX
+from mailworkers.demo.run import demo_settings
+from tests.support.program import END_SECONDS, mailworkers, started
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.database
+
+
+def homes() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+
+
+def processes_in(home: Path) -> list[str]:
+    """Command lines that name the folder: the server, its keeper, the janitor."""
+    listed = subprocess.run(["ps", "-eww", "-o", "args"], capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if str(home) in line]
+
+
+def test_every_valid_lead_gets_one_mail_and_the_rest_is_explained(tmp_path: Path) -> None:
+    leads = tmp_path / "list.csv"
+    leads.write_text(
+        "Email,Name\nann@a.example,Ann\nANN@a.example,Ann\nann@A.example,Ann\nnobody,Bo\nbö@b.example,Bö\n"
+    )
+    before = homes()
+
+    ended = mailworkers("demo", "--leads", str(leads))
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    shown = " ".join(ended.stdout.split())
+    for sentence in (
+        "leads 5 rows in the list",
+        "accepted 3 by",
+        "sent 3 arrived",
+        "duplicates 1 the",
+        "refused 1 by",
+        "1 to_email must have one @, as in ann@example.org",
+        "✓ Every valid lead got exactly one mail.",
+        "Content-Type: multipart/alternative",
+    ):
+        assert sentence in shown
+    assert "\x1b" not in ended.stdout, "no colours and no moving bar where nobody watches"
+    assert homes() <= before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_nothing_stays_whatever_ends_it(number: signal.Signals) -> None:
+    before = homes()
+    with started("demo", "--keep", "--rows", "20") as process:
+        assert process.stdout is not None
+        while "until Ctrl-C" not in (line := process.stdout.readline()):
+            assert line, process.stderr and process.stderr.read()
+        (home,) = homes() - before
+        assert len(processes_in(home)) >= 2
+
+        process.send_signal(number)
+        code = process.wait(END_SECONDS)
+
+    assert code == (0 if number is not signal.SIGKILL else -signal.SIGKILL)
+    wait_until(lambda: not home.exists() and not processes_in(home), "folder and processes are gone")
+
+
+def test_ctrl_c_while_it_starts_ends_it_in_one_line() -> None:
+    before = homes()
+    with started("demo") as process:
+        wait_until(lambda: bool(homes() - before), "the demo has begun")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=END_SECONDS)
+
+    assert process.returncode == 130
+    assert errors == "mailworkers: interrupted; nothing of it is left behind\n"
+    wait_until(lambda: homes() <= before, "the folder is gone")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--leads", "/nowhere/list.csv"), "mailworkers: cannot read /nowhere/list.csv: No such file or directory."),
+        (("--rows", "0"), "mailworkers: Invalid value for '--rows'"),
+    ],
+)
+def test_bad_input_is_one_line_and_starts_nothing(arguments: tuple[str, ...], complaint: str) -> None:
+    before = homes()
+
+    ended = mailworkers("demo", *arguments)
+
+    assert ended.returncode != 0
+    assert ended.stderr.startswith(complaint)
+    assert ended.stderr.count("\n") == 1
+    assert homes() <= before
+
+
+def test_no_setting_of_this_machine_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SMTP_HOST", "DATABASE_URL", "MAILWORKERS_HTTP_HOST", "MAILWORKERS_SCHEMA"):
+        monkeypatch.setenv(name, "elsewhere.example")
+
+    settings = demo_settings("postgresql://here/db", 2525)
+
+    assert (settings.smtp_host, settings.relay_port, settings.tls) == ("127.0.0.1", 2525, "none")
+    assert (settings.http_host, settings.db_schema) == ("127.0.0.1", "mailworkers")
