@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.crew import Crew
 from mailworkers.daemon.dispatcher import Dispatcher, Line
 from mailworkers.daemon.gauges import PoolUse
-from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.heartbeat import Heartbeat, Wards
 from mailworkers.daemon.lanes import LaneBook
 from mailworkers.daemon.maintenance import House, Maintenance
 from mailworkers.daemon.metrics import Metrics
@@ -24,7 +24,7 @@ from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseError
 from mailworkers.limits import Ledger, Limiter, limits_from
 from mailworkers.mail.row import SenderDefaults
-from mailworkers.queue.ack import AckWriter
+from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.claim import Claims
 from mailworkers.queue.leases import Leases
 from mailworkers.queue.marks import Marks
@@ -35,17 +35,28 @@ from mailworkers.transports import transport_for
 
 @dataclass(slots=True)
 class Current:
-    """The settings in force, which SIGHUP may replace."""
+    """The settings in force, which SIGHUP may replace, and what is worked out of them once, not for every mail."""
 
     settings: Settings
+    _schedule: tuple[float, ...] = field(init=False)
+    _sender: SenderDefaults = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.take(self.settings)
+
+    def take(self, settings: Settings) -> None:
+        """These are in force from now on."""
+        self.settings = settings
+        self._schedule = settings.retry_schedule
+        self._sender = SenderDefaults(settings.sender_email, settings.from_name)
 
     def schedule(self) -> tuple[float, ...]:
         """Seconds before each retry."""
-        return self.settings.retry_schedule
+        return self._schedule
 
     def sender(self) -> SenderDefaults:
         """Who sends mails of rows that name nobody."""
-        return SenderDefaults(self.settings.sender_email, self.settings.from_name)
+        return self._sender
 
     def retention(self) -> int:
         """Months of history."""
@@ -93,22 +104,24 @@ def assemble(settings: Settings, database: Database, metrics: Metrics, tasks: as
     limiter = Limiter(Ledger(database.claims))
     limiter.configure(limits_from(settings))
 
-    heartbeat = Heartbeat(
-        settings,
-        database.dsn,
-        leases,
-        vitals,
-        trouble,
+    wards = Wards(
         rows=lambda: crew.rows(),  # noqa: PLW0108 -- the crew does not exist yet
+        held=lambda: [*buffer.job_ids(), *crew.job_ids(), *acks.job_ids()],
         on_lost=lambda: settling.release(buffer.take_out(lambda _job: True)),
     )
+    heartbeat = Heartbeat(settings, database.dsn, leases, vitals, trouble, wards)
+
+    def written(done: Written) -> None:
+        trouble.over("acks")
+        settling.written(done)
+
     acks = AckWriter(
         database.acks,
         lambda: heartbeat.daemon_id,
         batch=settings.ack_batch,
         delay=settings.ack_delay_ms / 1000,
         bound=settings.max_unwritten,
-        on_written=lambda written: settling.written(written),  # noqa: PLW0108 -- nor does settling
+        on_written=written,
         on_trouble=_told(trouble),
     )
     settling = Settling(
@@ -120,7 +133,7 @@ def assemble(settings: Settings, database: Database, metrics: Metrics, tasks: as
     crew = Crew(
         tasks,
         lambda made: Bench(
-            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, transport,
+            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, transport, metrics,
             connected=lambda: made.connected,
             job_deadline=settings.job_deadline_seconds,
             idle_seconds=settings.smtp_idle_seconds,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from mailworkers.queue.states import Job
@@ -32,6 +32,10 @@ class Buffer:
 
     def __len__(self) -> int:
         return len(self._jobs)
+
+    def job_ids(self) -> Iterator[int]:
+        """The jobs that wait here."""
+        return (job.id for job in self._jobs)
 
     @property
     def oldest_claim(self) -> float | None:

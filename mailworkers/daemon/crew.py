@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -48,6 +48,10 @@ class Crew:
     def windows(self) -> int:
         """Mails that could be on their way at once."""
         return sum(worker.window for worker in self._workers.values())
+
+    def job_ids(self) -> Iterator[int]:
+        """Jobs that the workers have taken and not settled."""
+        return (job for worker in self._workers.values() for job in worker.job_ids())
 
     def tokens(self) -> float:
         """Mails that the workers' rate limits let them begin now, together."""
@@ -93,6 +97,8 @@ class Crew:
     async def _run(self, worker: Worker) -> None:
         try:
             await worker.run()
+        except Exception:  # its jobs are disowned and run again; scaling puts another worker in its place
+            log.exception("a worker met a bug", worker=worker.name)
         finally:
             del self._workers[worker.slot]
             del self._running[worker.slot]

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.crew import Crew
 from mailworkers.daemon.heartbeat import Heartbeat
@@ -38,10 +40,14 @@ SHORTEST_LOOK_SECONDS = 0.02
 # An insert under way keeps the announcement back. Most commit within milliseconds; a long one is waited for by polling.
 REFUSED_SECONDS = 0.01
 MOST_REFUSALS = 12
+# A claim may commit after its connection was given up: what came of that is looked for so often.
+DISOWN_SECONDS = 10.0
 # A round with a frozen database: some calls, each ended by its time-out. Beyond that, the loop itself is stuck.
 LONGEST_ROUND_SECONDS = 60.0
 # With claims of this size there is always more: inserts are spared their notifications.
 BUSY_JOBS = 50
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Dispatcher:
         self._target = 0
         self._starved = False
         self._refusals = 0
+        self._disown_at = 0.0
         self._looked_at = 0.0
         self._look_cost = 0.0
         self._looked_fully = False
@@ -100,8 +107,10 @@ class Dispatcher:
                 continue
             line.heartbeat.woken.clear()
             try:
+                await self._disown()
                 claimed = await self._round()
             except DatabaseError as error:
+                self._disown_at = 0.0
                 await asyncio.sleep(line.trouble.met("claims", error))
                 continue
             line.trouble.over("claims")
@@ -119,15 +128,24 @@ class Dispatcher:
             line.vitals.last_claim = time.monotonic()
         return self._draining() or line.acks.stalled or not line.heartbeat.holds or not line.relay.is_open
 
+    async def _disown(self) -> None:
+        """Now and then, and after each failure: let go what was claimed without this process hearing of it."""
+        if time.monotonic() >= self._disown_at:
+            disowned = await self._line.heartbeat.disown()
+            self._disown_at = time.monotonic() + DISOWN_SECONDS
+            if disowned:
+                log.warning("jobs of a claim whose answer was lost run again", jobs=disowned)
+
     async def _round(self) -> int:
         """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
         line = self._line
         self._fit_target()
         room = self._target - len(line.buffer)
         if room <= 0:
-            line.buffer.nudge()
             await line.buffer.wait_until_low(int(self._target * LOW_SHARE), self._poll_seconds)
-            return await self._refresh_tokens() or 1
+            await self._refresh_tokens()
+            line.buffer.nudge()
+            return 1
         await self._look()
         line.vitals.last_claim = time.monotonic()
         if line.book.drained:
@@ -189,14 +207,13 @@ class Dispatcher:
             self._target //= 2
         self._target = max(least, min(self._target, self._claim_batch))
 
-    async def _refresh_tokens(self) -> int:
+    async def _refresh_tokens(self) -> None:
         """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited."""
         line = self._line
         wanted = dict.fromkeys((*line.crew.keys(), *system_keys()), self._target)
         for head in line.book.due_heads(self._claim_batch):
             wanted.update(dict.fromkeys(workspace_keys(head.lane.workspace_id), self._target))
         await line.limiter.replenish(wanted)
-        return 0
 
     async def _wait_for_tokens(self) -> None:
         line = self._line

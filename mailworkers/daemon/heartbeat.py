@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -24,8 +25,23 @@ from mailworkers.settings import Settings
 RETRY_SECONDS = 1.0
 # A session may be dead without a sign (a pulled cable): it is asked so often.
 CHECK_SECONDS = 5.0
+# Between two tries to come back; well below the time after which others are sure that this daemon is dead.
+LONGEST_ABSENCE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wards:
+    """The work that hangs on a daemon's standing.
+
+    `rows` gives the workers' rows that go with each renewal, `held` the ids of all jobs that this process still answers
+    for; `on_lost` is called when jobs that were claimed but not begun must be forgotten.
+    """
+
+    rows: Callable[[], Sequence[WorkerRow]]
+    held: Callable[[], Sequence[int]]
+    on_lost: Callable[[], None]
 
 
 class Heartbeat:
@@ -36,8 +52,7 @@ class Heartbeat:
         dsn: the database.
         leases: its statements.
         vitals, trouble: where its state shows.
-        rows: gives the workers' rows that go with each renewal.
-        on_lost: called when jobs that were claimed but not begun must be forgotten.
+        wards: the work that hangs on it.
     """
 
     def __init__(
@@ -47,9 +62,7 @@ class Heartbeat:
         leases: Leases,
         vitals: Vitals,
         trouble: Trouble,
-        *,
-        rows: Callable[[], Sequence[WorkerRow]],
-        on_lost: Callable[[], None],
+        wards: Wards,
     ) -> None:
         self.woken = asyncio.Event()
         self.established = asyncio.Event()
@@ -59,8 +72,7 @@ class Heartbeat:
         self._leases = leases
         self._vitals = vitals
         self._trouble = trouble
-        self._rows = rows
-        self._on_lost = on_lost
+        self._wards = wards
         self._presence: Presence | None = None
         self._clock = LeaseClock(settings.lease_seconds)
 
@@ -82,10 +94,13 @@ class Heartbeat:
         """
         await self._leave()
         asked = time.monotonic()
+        before = self.daemon_id
         self._presence = await Presence.open(self._settings, self._dsn, self.woken)
         self.registration = await self._leases.register()
         if await self._presence.prove(self.daemon_id):
             await self._leases.vouch(self.daemon_id)
+        if before:
+            await self._leases.adopt(self.daemon_id, before, self._wards.held())
         self._clock.renewed(asked)
         self._vitals.daemon_id = self.daemon_id
         self._vitals.liveness_lost = False
@@ -102,6 +117,11 @@ class Heartbeat:
                 await self._establish_again()
             await self._keep()
             self._lose()
+
+    async def disown(self) -> int:
+        """Release jobs that stand under this lease without this process knowing of them, as after a claim whose answer was
+        lost; how many. To be called only while no claim is under way. Raises DatabaseError."""
+        return await self._leases.disown(self.daemon_id, self._wards.held())
 
     async def announce_idle(self) -> bool:
         """Ask to be woken by inserts; whether that is so now."""
@@ -139,7 +159,8 @@ class Heartbeat:
             try:
                 await self.establish()
             except DatabaseError as error:
-                await asyncio.sleep(self._trouble.met("lease", error))
+                # Not as patient as other loops: until there is a lease, others may take this daemon for dead.
+                await asyncio.sleep(min(self._trouble.met("lease", error), LONGEST_ABSENCE_SECONDS))
             else:
                 self._trouble.over("lease")
                 return
@@ -168,7 +189,7 @@ class Heartbeat:
 
     async def _renew(self) -> bool:
         asked = time.monotonic()
-        if not await self._leases.renew(self.daemon_id, self._rows()):
+        if not await self._leases.renew(self.daemon_id, self._wards.rows()):
             return False
         self._clock.renewed(asked)
         self._vitals.last_heartbeat = time.monotonic()
@@ -179,7 +200,7 @@ class Heartbeat:
         self.established.clear()
         self._clock.end()
         self._vitals.liveness_lost = True
-        self._on_lost()
+        self._wards.on_lost()
 
     async def _leave(self) -> None:
         presence, self._presence = self._presence, None

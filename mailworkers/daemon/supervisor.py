@@ -29,7 +29,7 @@ from mailworkers.daemon.scaling import INTERVAL_SECONDS, Load, Scaling
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.db import migrate
 from mailworkers.db.pool import Database
-from mailworkers.errors import DatabaseError, SettingsError
+from mailworkers.errors import DatabaseError, MailworkersError, SettingsError
 from mailworkers.limits import limits_from
 from mailworkers.settings import Settings, reload
 
@@ -92,8 +92,16 @@ async def run(
             daemon = assemble(settings, database, metrics or Metrics(), tasks)
             daemon.vitals.schema_version = version
             return await Life(daemon, tasks).live(make_page, on_ready)
+    except* MailworkersError as group:
+        raise _first(group) from None
     finally:
         await database.close()
+
+
+def _first(group: BaseExceptionGroup[MailworkersError]) -> MailworkersError:
+    """What ended the start, out of the task group's wrapping."""
+    (error, *_) = group.exceptions
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 class Life:
@@ -241,12 +249,13 @@ class Life:
         daemon = self._daemon
         self._notifier.reloading()
         try:
-            daemon.current.settings, changed, needs_restart = reload(daemon.current.settings)
+            settings, changed, needs_restart = reload(daemon.current.settings)
         except SettingsError as bad:
             log.error("settings not reloaded", problem=str(bad))  # noqa: TRY400 -- expected: one line is enough
         else:
-            logs.set_level(daemon.current.settings.log_level)
-            daemon.limiter.configure(limits_from(daemon.current.settings))
+            daemon.current.take(settings)
+            logs.set_level(settings.log_level)
+            daemon.limiter.configure(limits_from(settings))
             log.info("settings reloaded", changed=changed, needs_restart=needs_restart)
         self._notifier.ready("sending")
 

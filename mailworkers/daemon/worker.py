@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +13,7 @@ import structlog
 
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
@@ -48,6 +49,7 @@ class Bench:
     relay: RelayGate
     limiter: Limiter
     transport: Transport
+    metrics: Metrics
     connected: Callable[[], int]
     job_deadline: float
     idle_seconds: float
@@ -77,6 +79,7 @@ class Worker:
         self._session: Session | None = None
         self._connected_at: float | None = None
         self._on_the_way: deque[OnTheWay] = deque()
+        self._beginning: Job | None = None
         self._stopping = False
 
     @property
@@ -88,6 +91,13 @@ class Worker:
     def in_flight(self) -> int:
         """Mails that the relay has in part or whole, and not answered."""
         return len(self._on_the_way)
+
+    def job_ids(self) -> Iterator[int]:
+        """Jobs that it has taken and not settled."""
+        if self._beginning is not None:
+            yield self._beginning.id
+        for mail in self._on_the_way:
+            yield mail.job.id
 
     @property
     def tokens(self) -> float:
@@ -184,6 +194,7 @@ class Worker:
                 rest = self._refused(text, wait=retry_after)
             case session:
                 if relay.up():
+                    self._bench.metrics.reconnected("relay")
                     log.info("the relay can be reached again")
                 self._session, self._connected_at = session, time.monotonic()
                 return True
@@ -204,7 +215,9 @@ class Worker:
         assert session is not None
         while True:
             while session.ready() and self._allowed() and (job := self._bench.buffer.take()) is not None:
+                self._beginning = job
                 await self._begin(session, job)
+                self._beginning = None
             if not self._on_the_way:
                 return
             await self._finish_oldest()
@@ -220,6 +233,10 @@ class Worker:
 
     async def _begin(self, session: Session, job: Job) -> None:
         bench = self._bench
+        left = bench.job_deadline - (time.monotonic() - job.claimed)
+        if left <= 0:  # it waited so long in the buffer that it is not ours any more
+            bench.settling.release([job])
+            return
         try:
             prepared = await bench.preparing.prepare(job)
         except DatabaseError as error:
@@ -233,7 +250,6 @@ class Worker:
             bench.settling.release([job])
             return
         bench.limiter.take(*self._keys)
-        left = bench.job_deadline - (time.monotonic() - job.claimed)
         future = session.submit(prepared.mail, asyncio.get_running_loop().time() + left)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), future))
 
@@ -262,6 +278,7 @@ class Worker:
     def _abandon(self) -> None:
         """Cancelled in the middle: nothing buffered may leave, and each mail's end is recorded as far as it is known."""
         self._stopping = True
+        self._beginning = None
         session, self._session = self._session, None
         if session is not None:
             session.abort()

@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mailworkers.db.pool import Gateway
@@ -67,7 +67,7 @@ class AckWriter:
         self._on_written = on_written
         self._on_trouble = on_trouble
         self._pending: deque[Result] = deque()
-        self._writing = 0
+        self._writing: Sequence[Result] = ()
         self._something = asyncio.Event()
         self._enough = asyncio.Event()
         self._room = asyncio.Event()
@@ -78,7 +78,11 @@ class AckWriter:
     @property
     def unwritten(self) -> int:
         """Results that the database does not have yet."""
-        return len(self._pending) + self._writing
+        return len(self._pending) + len(self._writing)
+
+    def job_ids(self) -> Iterator[int]:
+        """Jobs whose results the database does not have yet."""
+        return (result.job.id for result in (*self._writing, *self._pending))
 
     @property
     def has_room(self) -> bool:
@@ -113,14 +117,14 @@ class AckWriter:
             await self._something.wait()
             await self._wait_for_company()
             results = [self._pending.popleft() for _ in range(min(len(self._pending), self._bound))]
-            self._writing = len(results)
+            self._writing = results
             try:
                 await self._write_until_done(results)
             except asyncio.CancelledError:
                 self._pending.extendleft(reversed(results))
                 raise
             finally:
-                self._writing = 0
+                self._writing = ()
                 self._settle()
 
     async def _wait_for_company(self) -> None:

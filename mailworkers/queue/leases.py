@@ -67,7 +67,6 @@ class Leases:
             os.getpid(),
             __version__,
             self._lease_seconds,
-            True,
         )
         assert row is not None
         return Registration(row["id"], row["ordinal"])
@@ -90,6 +89,23 @@ class Leases:
             [worker.connected_for for worker in workers],
         )
         return renewed is not None
+
+    async def adopt(self, daemon_id: int, before: int, job_ids: Sequence[int]) -> int:
+        """Take over, after a lost session, what this process still answers for, and end its lease from before, so that the
+        rest of its jobs runs again at once; how many were still there. Raises as `Gateway.fetch`.
+
+        Args:
+            daemon_id: the new lease.
+            before: the lost one.
+            job_ids: mails in flight and results that are not written.
+        """
+        adopted: int = await self._gateway.fetchval("leases/adopt", daemon_id, before, job_ids)
+        return adopted
+
+    async def disown(self, daemon_id: int, job_ids: Sequence[int]) -> int:
+        """Release all jobs of a lease but `job_ids`; how many. Raises as `Gateway.fetch`."""
+        disowned: int = await self._gateway.fetchval("leases/disown", daemon_id, job_ids)
+        return disowned
 
     async def end_dead(self, daemon_id: int) -> list[int]:
         """End the leases of other daemons that are dead; their ids. Raises as `Gateway.fetch`."""

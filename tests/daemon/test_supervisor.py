@@ -237,6 +237,36 @@ async def test_a_lost_session_means_a_new_lease_and_work_goes_on(
     assert running.vitals.daemon_id is not None
 
 
+async def test_a_mail_in_flight_when_the_session_is_lost_is_not_sent_twice(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(talk: Talk) -> None:
+        await talk.greet()
+        await talk.envelope()
+        await talk.content()
+        begun.set()
+        await go_on.wait()
+        await talk.send("250 2.0.0 taken")
+
+    changes = {"min_workers": 1, "max_workers": 1}
+    async with HostileServer(slow) as server, running_daemon(to(settings, server.port, **changes)) as running:
+        (job,) = await insert(app_connection)
+        await asyncio.wait_for(begun.wait(), 10)
+        first = running.vitals.daemon_id
+        await owner.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'mailworkers presence%' AND datname = current_database()"
+        )
+        await eventually(lambda: running.vitals.daemon_id != first, "a new lease")
+        holder = await owner.fetchval("SELECT daemon_id FROM mailworkers.email_jobs WHERE id = $1", job)
+        go_on.set()
+        await becomes(owner, job, "sent")
+    assert holder == running.vitals.daemon_id
+    assert len(server.talks) == 1
+
+
 async def test_draining_lets_mails_in_flight_end_and_releases_the_rest(
     settings: Settings, app_connection: Any, owner: Any
 ) -> None:

@@ -198,6 +198,38 @@ async def test_a_job_that_saw_many_daemons_die_is_abandoned(
     assert (record["status"], record["content"] is not None) == ("abandoned", True)
 
 
+async def test_after_a_lost_session_the_process_keeps_what_it_answers_for(
+    leases: Leases, database: Database, app_connection: Any
+) -> None:
+    before = (await leases.register()).daemon_id
+    in_flight = await claim(database, before, app_connection)
+    forgotten = await claim(database, before, app_connection)
+    after = (await leases.register()).daemon_id
+
+    assert await leases.adopt(after, before, [in_flight.id, 4711]) == 1
+    rescued = await leases.rescue()
+
+    row = await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", in_flight.id)
+    assert (row["status"], row["daemon_id"], row["lease"]) == ("sending", after, in_flight.lease)
+    assert rescued.again == 1
+    assert (await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", forgotten.id))[
+        "status"
+    ] == "waiting"
+
+
+async def test_a_claim_whose_answer_was_lost_is_let_go(leases: Leases, database: Database, app_connection: Any) -> None:
+    daemon = (await leases.register()).daemon_id
+    known = await claim(database, daemon, app_connection)
+    unheard = await claim(database, daemon, app_connection)
+
+    assert await leases.disown(daemon, [known.id]) == 1
+
+    rows = [
+        await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", job.id) for job in (known, unheard)
+    ]
+    assert [(row["status"], row["attempts"]) for row in rows] == [("sending", 0), ("waiting", 0)]
+
+
 async def test_an_attempt_past_its_deadline_is_given_up_though_its_daemon_lives(
     leases: Leases, database: Database, app_connection: Any
 ) -> None:

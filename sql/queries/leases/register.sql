@@ -1,6 +1,6 @@
 -- Begin a daemon's lease, under the lowest number that no living daemon of the same instance name has: a restarted
 -- daemon gets its old number and with it its rate limits. Living: its session lock is held, or it has none and its lease holds.
--- A table of one row a daemon; $1 instance, $2 host, $3 pid, $4 version, $5 lease seconds, $6 whether it will hold a session lock.
+-- A table of one row a daemon; $1 instance, $2 host, $3 pid, $4 version, $5 lease seconds.
 WITH serialized AS MATERIALIZED (
     SELECT pg_advisory_xact_lock(hashtextextended('mailworkers.register', 0))
 ), living AS (
@@ -20,5 +20,4 @@ WITH serialized AS MATERIALIZED (
 INSERT INTO mailworkers.email_daemons (lease_until, pid, ordinal, session_lock, instance, host, version)
 SELECT now() + $5::float8 * interval '1 second', $3::integer, free.ordinal, false, $1::text, $2::text, $4::text
 FROM free
-WHERE $6::boolean IS NOT NULL
 RETURNING id, ordinal

@@ -13,5 +13,8 @@ WITH renewed AS (
         AS one(slot, name, state, sent, failed, connected_for)
     ON CONFLICT (daemon_id, slot) DO UPDATE SET state = excluded.state, sent = excluded.sent, failed = excluded.failed,
         connected_at = excluded.connected_at, updated_at = now()
+), gone AS (
+    UPDATE mailworkers.email_workers SET state = 'stopped', connected_at = NULL, updated_at = now()
+    WHERE daemon_id = $1::bigint AND slot <> ALL ($3::smallint[]) AND state <> 'stopped'
 )
 SELECT id FROM renewed
