@@ -111,7 +111,7 @@ class _Negotiation:
         """All stages in turn. Raises whatever ends it; `explain` knows what that means."""
         relay = self._relay
         async with asyncio.timeout(self._limit):
-            sock = self._socket = await _open_socket(relay.host, relay.port)
+            sock = self._socket = await _open_socket(relay.host, relay.port, self._limit)
         client = aiosmtplib.SMTP(
             hostname=relay.host.strip("[]"),
             sock=sock,
@@ -237,7 +237,7 @@ class _Negotiation:
                 unknown = cause.errno == socket.EAI_NONAME
                 return RelayDown(f"cannot find the address of {host}: {cause.strerror}", person_must_act=unknown)
             case TimeoutError():
-                return RelayDown(f"no answer from {host}:{port} at {self.stage} within {self._limit:g} s")
+                return RelayDown(f"no answer from {host}:{port} in time, at {self.stage}")
             case OSError() if self.stage is Stage.CONNECT:
                 reason = os.strerror(cause.errno) if cause.errno else str(cause)
                 return RelayDown(f"cannot reach {host}:{port}: {reason}")
@@ -259,8 +259,9 @@ class _Negotiation:
         return RelayDown(f"no TLS with {host}: {_short(reason)}", person_must_act=not broken_off)
 
 
-async def _open_socket(host: str, port: int) -> socket.socket:
-    """The first of the host's addresses that answers.
+async def _open_socket(host: str, port: int, seconds: float) -> socket.socket:
+    """A socket to the first of the host's addresses that answers; each gets its share of `seconds`, so that one that
+    leads nowhere does not stand before the next.
 
     Raises:
         OSError: of the last address tried, or of the name.
@@ -272,7 +273,8 @@ async def _open_socket(host: str, port: int) -> socket.socket:
         sock = socket.socket(family, kind, protocol)
         try:
             sock.setblocking(False)
-            await loop.sock_connect(sock, address)
+            async with asyncio.timeout(seconds / len(addresses)):
+                await loop.sock_connect(sock, address)
         except OSError as error:
             sock.close()
             last = error

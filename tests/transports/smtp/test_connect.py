@@ -91,6 +91,19 @@ class TestUnreachable:
         down = await refused(a_transport(25, host="relay.example", timeouts=StageTimeouts(connect=0.1)))
         assert "no answer" in down.text
 
+    async def test_the_next_address_is_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async with Sink() as sink:
+            with socket.socket() as closed:
+                closed.bind(("127.0.0.1", 0))
+                ports = [closed.getsockname()[1], sink.port]
+
+                async def two_addresses(*_: object, **__: object) -> list[object]:
+                    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+
+                monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
+                async with a_session(25, host="relay.example") as session:
+                    assert session.usable
+
     async def test_a_black_hole_ends_at_the_time_out(self) -> None:
         async def silent(talk: Talk) -> None:
             await talk.until_gone()
