@@ -7,6 +7,7 @@ INSERT; here they hold for every other way to a message. A test keeps the two li
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mailworkers.errors import ComposeError
 
@@ -24,6 +25,7 @@ Cc, Bcc, Subject, Date, Message-ID, Sender, MIME-Version, Content-…, Return-Pa
 among them, so that no row can forge it."""
 
 PREFIXED_NAME = re.compile(r"(?:x|list)-[a-z0-9-]+")
+NAMES_CACHED = 256
 MAX_NAME_CHARS = 60  # RFC 5322 lets a name fill its line; longer ones than this leave no room to fold beside them
 MAX_FIELD_CHARS = 10_000  # relays cut or refuse headers near 100 KB (Postfix: 102,400 octets): ten of these at most
 MAX_EXTRA_CHARS = 50_000  # all extra headers together, for the same reason
@@ -56,6 +58,7 @@ def check_one_line(text: str, field: str) -> None:
         )
 
 
+@lru_cache(maxsize=NAMES_CACHED)
 def check_header_name(name: str) -> str:
     """The name in lower case, if a row may ask for it.
 

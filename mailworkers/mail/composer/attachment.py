@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from hashlib import blake2b
 from urllib.parse import quote
 
 from mailworkers.errors import ComposeError
@@ -17,7 +16,7 @@ OCTET_STREAM = "application/octet-stream"
 MAX_CONTENT_TYPE_CHARS = 255  # RFC 6838 §4.2 allows 127 for type and subtype each
 MAX_CONTENT_ID_CHARS = 250
 SECTION_CHARS = 54  # of a file name in one RFC 2231 section, so that its line keeps to 78
-CACHE_BYTES = 16 * 1024 * 1024  # a campaign's pictures and one brochure of 4 MB, encoded
+CACHE_BYTES = 16 * 1024 * 1024  # a campaign's pictures and a brochure of 1.7 MB, plain and encoded
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+"  # RFC 2045 §5.1
 _PARAMETER = rf'{_WORD}=(?:{_WORD}|"[^"\\]*")'
@@ -58,11 +57,10 @@ def attachment_part(attachment: Attachment, disposition: str, field: str) -> byt
 
 
 def _base64(content: bytes) -> bytes:
-    key = blake2b(content, digest_size=32).digest()
-    encoded = _encoded.get(key)
+    encoded = _encoded.get(content)
     if encoded is None:
         encoded = base64_lines(content)
-        _encoded.put(key, encoded, len(encoded))
+        _encoded.put(content, encoded, len(content) + len(encoded))
     return encoded
 
 

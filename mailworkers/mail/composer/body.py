@@ -78,18 +78,25 @@ def _multipart(subtype: str, boundary: str, parts: Sequence[Entity]) -> Entity:
 def _boundary_token(message_id: str, parts: Sequence[bytes]) -> str:
     """The same for the same message, and nowhere in its parts. Only 7bit text could hold it at all, if its writer knew the
     Message-ID: neither base64 nor quoted-printable can hold the `=_` before it."""
-    attempt = 0
+    digest = blake2b(message_id.encode(), digest_size=TOKEN_BYTES)
     while True:
-        token = blake2b(f"{attempt}:{message_id}".encode(), digest_size=TOKEN_BYTES).hexdigest()
+        token = digest.hexdigest()
         needle = token.encode("ascii")
-        if not any(needle in part for part in parts):
+        for part in parts:
+            if needle in part:
+                break
+        else:
             return token
-        attempt += 1
+        digest.update(b"again")
 
 
 def _check_size(message: Message) -> None:
-    bodies = [part for part in (message.text_body, message.html_body) if part is not None]
-    size = sum(map(len, bodies)) + sum(len(attachment.content) for attachment in message.attachments)
+    texts = (message.text_body or "", message.html_body or "")
+    size = len(texts[0]) + len(texts[1])
+    if message.attachments:
+        size += sum(len(attachment.content) for attachment in message.attachments)
+    if size * 4 > MAX_CONTENT_BYTES:  # a character has four octets at most: only here is it worth counting them
+        size += sum(len(text.encode("utf-8", "surrogatepass")) - len(text) for text in texts)
     if size > MAX_CONTENT_BYTES:
         megabytes = size / (1024 * 1024)
         raise ComposeError(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailworkers.mail.addresses import wire_address
 from mailworkers.mail.message import Address, Envelope, Message
 
 
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """The addr-specs of a message, checked and in the form that crosses the wire; in the order of the message's own."""
+class Addresses(NamedTuple):
+    """The addr-specs of a message, checked and in the form that crosses the wire; in the order of the message's own.
+
+    A named tuple because one is made for every mail, at a third of a frozen dataclass's cost.
+    """
 
     sender: str
     to: str
@@ -43,10 +45,8 @@ def envelope(addresses: Addresses) -> Envelope:
         recipients: tuple[str, ...] = (addresses.to,)
     else:
         recipients = _each_once((addresses.to, *addresses.cc, *addresses.bcc))
-    smtputf8 = not (
-        addresses.sender.isascii() and addresses.reply_to.isascii() and all(one.isascii() for one in recipients)
-    )
-    return Envelope(addresses.sender, recipients, smtputf8)
+    seven_bit = addresses.sender.isascii() and addresses.reply_to.isascii() and "".join(recipients).isascii()
+    return Envelope(addresses.sender, recipients, smtputf8=not seven_bit)
 
 
 def _listed(addresses: tuple[Address, ...], field: str) -> tuple[str, ...]:

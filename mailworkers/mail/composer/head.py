@@ -47,7 +47,7 @@ def head(message: Message, addresses: Addresses) -> str:
         fields.append(_cached_address_field("Reply-To", message.reply_to.name, addresses.reply_to))
     fields += (
         text_field("Subject", message.subject, "subject"),
-        f"Date: {rfc5322_date(message.date)}",
+        f"Date: {_cached_date(message.date)}",
         f"Message-ID: <{_checked_message_id(message.message_id)}>",
     )
     if message.headers:
@@ -101,6 +101,9 @@ def rfc5322_date(date: datetime) -> str:
         f"{_DAYS[date.weekday()]}, {date.day:02d} {_MONTHS[date.month - 1]} {date.year:04d} "
         f"{date.hour:02d}:{date.minute:02d}:{date.second:02d} +0000"
     )
+
+
+_cached_date = lru_cache(maxsize=FIELDS_CACHED)(rfc5322_date)  # rows of one transaction share their created_at
 
 
 def _checked_message_id(message_id: str) -> str:

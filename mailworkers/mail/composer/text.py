@@ -39,7 +39,7 @@ def text_part(text: str, subtype: str, field: str) -> bytes:
     """
     if "\0" in text:
         raise ComposeError(f"{field} contains the character U+0000 at position {text.index(chr(0)) + 1}")
-    if text.isascii() and (len(text) <= LONGEST_7BIT or _longest_line(text) <= LONGEST_7BIT):
+    if text.isascii() and _has_short_lines(text):
         return (_HEAD_7BIT[subtype] + _crlf(text)).encode("ascii")
     key = (subtype, text)
     part = _encoded.get(key)
@@ -64,8 +64,14 @@ def _crlf(text: str) -> str:
     return text if text.endswith("\n") else text + "\r\n"
 
 
-def _longest_line(text: str) -> int:
-    return max(map(len, text.split("\n")))
+def _has_short_lines(text: str) -> bool:
+    """Whether no line is longer than LONGEST_7BIT: each step goes to the last line end within reach, past many lines."""
+    start = 0
+    while len(text) - start > LONGEST_7BIT:
+        start = text.rfind("\n", start, start + LONGEST_7BIT + 1) + 1
+        if not start:
+            return False
+    return True
 
 
 def _encode(text: str, subtype: str, field: str) -> bytes:
