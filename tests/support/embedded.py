@@ -156,7 +156,7 @@ def answers(dsn: str, question: str = "SELECT 1", expected: object = 1) -> bool:
     """Whether the server is up, and says what is expected."""
     try:
         return ask(dsn, question) == expected
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
         return False
 
 
