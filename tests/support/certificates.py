@@ -30,6 +30,7 @@ def make_certificates(folder: Path) -> Certificates:
     _openssl(
         folder, "req", "-x509", *NEW_KEY, "-days", "2", "-keyout", "authority.key", "-out", authority.name,
         "-subj", "/CN=An authority for tests",
+        "-addext", "keyUsage=critical,keyCertSign,cRLSign",  # Python 3.13 asks for it
     )  # fmt: skip
     return Certificates(
         authority,

@@ -97,8 +97,9 @@ class TestUnreachable:
                 closed.bind(("127.0.0.1", 0))
                 ports = [closed.getsockname()[1], sink.port]
 
-                async def two_addresses(*_: object, **__: object) -> list[object]:
-                    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in ports]
+                async def two_addresses(host: str, port: int, **_: object) -> list[object]:
+                    asked = ports if host == "relay.example" else [port]  # uvloop asks again for each address
+                    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in asked]
 
                 monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two_addresses)
                 async with a_session(25, host="relay.example") as session:
