@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,10 +28,8 @@ LOCAL_HOST = re.compile(r"127\.\d+\.\d+\.\d+|\[::1\]|0\.0\.0\.0")
 
 def tracked() -> list[Path]:
     """The files of the repository: as git lists them, or, in an unpacked source distribution, all that there are."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if listed.returncode == 0:
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
         paths = [ROOT / name for name in listed.stdout.split("\0") if name]
     else:
         own = [path for path in ROOT.iterdir() if path.name in TOP_LEVEL or path.name == ".ci"]
