@@ -12,17 +12,21 @@ from rich.text import Text
 from mailworkers import __version__
 from mailworkers.cli.output import facts, span, table
 from mailworkers.queue.overview import DaemonLine, Overview, WorkerLine
+from mailworkers.web.ask import LocalDaemon
 
 MOST_WORKERS_SHOWN = 20
 MOST_DAEMONS_SHOWN = 12
 
 
-def screen(overview: Overview, schema: str, mails_per_second: float | None = None) -> RenderableType:
+def screen(
+    overview: Overview, schema: str, local: LocalDaemon | None = None, mails_per_second: float | None = None
+) -> RenderableType:
     """All of it, one part below the other; parts with nothing to say are left out.
 
     Args:
         overview: what was read.
         schema: its name.
+        local: what the daemon on this host says of itself, where one answered.
         mails_per_second: the rate since the last look, where there was one.
     """
     parts: list[RenderableType] = [
@@ -36,6 +40,7 @@ def screen(overview: Overview, schema: str, mails_per_second: float | None = Non
         ("Daemons", _daemons(overview)),
         ("Workers", _workers(overview)),
         ("Failures within the hour", _failures(overview)),
+        (f"The daemon at {local.url} says" if local else "", _complaints(local)),
         ("Look at this", _warnings(overview)),
     ):
         if content is not None:
@@ -127,6 +132,18 @@ def _failures(overview: Overview) -> RenderableType | None:
         for one in overview.failures
     ]
     return table(("times#", "class", "code", "for example"), rows)
+
+
+def _complaints(local: LocalDaemon | None) -> RenderableType | None:
+    if local is None or not local.complaints:
+        return None
+    colours = {"fail": "red", "warn": "yellow"}
+    lines = []
+    for one in local.complaints:
+        lines.append(Text(f"! {one.output or one.check}", style=colours.get(one.status, "default")))
+        if one.action:
+            lines.append(Text(f"  → {one.action}", style="dim"))
+    return Group(*lines)
 
 
 def _warnings(overview: Overview) -> RenderableType | None:

@@ -22,6 +22,7 @@ from mailworkers.cli.screen import screen
 from mailworkers.errors import DatabaseUnavailable
 from mailworkers.queue.overview import Overview, read_overview
 from mailworkers.settings import Settings
+from mailworkers.web.ask import ask_local_daemon
 
 REFRESH_SECONDS = 1.0
 Seconds = Annotated[float | None, typer.Option("--seconds", help="End by itself after so many.", min=0.0)]
@@ -47,7 +48,8 @@ async def _watch(settings: Settings, seconds: float | None) -> None:
                 except DatabaseUnavailable as problem:
                     live.update(f"[red]{problem}[/red]", refresh=True)
                     continue
-                live.update(screen(overview, settings.db_schema, _speed(previous, now, overview)), refresh=True)
+                local = await ask_local_daemon(settings)
+                live.update(screen(overview, settings.db_schema, local, _speed(previous, now, overview)), refresh=True)
                 previous = (now, overview)
         if not sys.stdout.isatty():
             print()  # noqa: T201 -- Live leaves the last line open

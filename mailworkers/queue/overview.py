@@ -58,7 +58,7 @@ class WorkerLine:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Sums of the minute roll-up. "Last minute" is the last full one."""
+    """Sums of the minute roll-up, so that the last minute and the last hour are close to it, not exact."""
 
     sent_last_minute: int = 0
     sent_last_hour: int = 0
