@@ -25,7 +25,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ASCII_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _ASCII_ADDRESS = re.compile(rf"(?=[^@]{{1,{MAX_LOCAL_OCTETS}}}@){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 _SPECIALS = frozenset('()<>[]:;@\\,"')
-_NAMED = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*?))\s*<(?P<email>[^<>]*)>\s*')
+_NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)" *|(?P<plain>[^<>"]*))<(?P<email>[^<>]*)>')
 
 
 @lru_cache(maxsize=DOMAINS_CACHED)
@@ -89,10 +89,10 @@ def parse_mailbox(text: str, field: str) -> Address:
         ComposeError: where it is none of these, or its name or address is not valid.
     """
     check_one_line(text, field)
-    named = _NAMED.fullmatch(text)
+    named = _NAMED.fullmatch(text.strip())
     if named:
         quoted = named["quoted"]
-        name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else named["plain"]
+        name = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else named["plain"].strip()
         address = Address(named["email"].strip(), name)
     else:
         address = Address(text.strip())

@@ -10,6 +10,7 @@ from mailworkers.mail.composer.cache import PartCache
 LONGEST_7BIT = 990  # RFC 5321 §4.5.3.1.6 allows 998; old sendmails break a line after 990
 QP_LINE = 76  # RFC 2045 §6.7 (5)
 BASE64_LINE = 76  # RFC 2045 §6.8
+READABLE_WORTH = 1.1  # quoted-printable, which people can read, may be so many times as long as base64
 CACHE_BYTES = 4 * 1024 * 1024  # some hundred bodies; a small VPS does not feel it
 
 # What quoted-printable leaves as it is. Both sets are what `b2a_qp` does, needed to foresee its length.
@@ -26,8 +27,7 @@ def text_part(text: str, subtype: str, field: str) -> bytes:
     """One text/plain or text/html part with its header fields; it ends with CRLF.
 
     Every line end (CR, LF, CRLF) becomes CRLF, and a last line without one gets it. ASCII in lines of at most 990 stays as
-    it is; else the shorter of quoted-printable and base64 is taken, quoted-printable where they are near, since people
-    can read it.
+    it is; else the shorter of quoted-printable and base64 is taken, quoted-printable where they are near.
 
     Args:
         text: the body as the row gave it, maybe empty.
@@ -80,15 +80,15 @@ def _encode(text: str, subtype: str, field: str) -> bytes:
     except UnicodeEncodeError as bad:
         raise ComposeError(f"{field} contains a lone surrogate at position {bad.start + 1}") from None
     charset = "us-ascii" if text.isascii() else "utf-8"
-    name, body = _quoted_printable(data) if _quoted_is_shorter(data) else ("base64", base64_lines(data))
+    name, body = _quoted_printable(data) if _quoted_is_better(data) else ("base64", base64_lines(data))
     head = f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {name}\r\n\r\n"
     return head.encode("ascii") + body
 
 
-def _quoted_is_shorter(data: bytes) -> bool:
+def _quoted_is_better(data: bytes) -> bool:
+    """By the characters of either encoding; their line breaks cost the same."""
     escaped = len(data.translate(None, _QP_PLAIN))
-    quoted = (len(data) + 2 * escaped) * (QP_LINE + 2) // QP_LINE
-    return quoted <= (len(data) + 2) // 3 * 4 * (BASE64_LINE + 2) // BASE64_LINE
+    return len(data) + 2 * escaped <= READABLE_WORTH * 4 * len(data) / 3
 
 
 def _quoted_printable(data: bytes) -> tuple[str, bytes]:
