@@ -1,0 +1,95 @@
+"""A queue and a history of the size at which a wrong plan shows, made in seconds by statements over generate_series."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LANES = 150  # 3 destination groups in each of 50 workspaces
+LATER = 1_000_000
+
+# What every row was checked for when an application inserted it is not what is looked at here, and takes most of the time.
+_WITHOUT_CHECKS = """
+DO $$
+DECLARE
+    named record;
+BEGIN
+    FOR named IN SELECT conname FROM pg_constraint WHERE conrelid = 'mailworkers.email_jobs'::regclass AND contype = 'c' LOOP
+        EXECUTE format('ALTER TABLE mailworkers.email_jobs DROP CONSTRAINT %I', named.conname);
+    END LOOP;
+END
+$$;
+"""
+
+# Statistics come only when a test asks for them.
+_WITHOUT_AUTOVACUUM = "ALTER TABLE mailworkers.{table} SET (autovacuum_enabled = false);"
+_QUEUE_TABLES = ("email_jobs", "email_blobs", "email_idempotency_keys", "worker_metrics", "worker_rate_limits")
+
+# 20 daemons live and hold jobs 1 to 2,000, of which 50 are past their deadline; two have ended and hold 2,001 to 2,200.
+_SENDING = """
+INSERT INTO mailworkers.email_daemons (lease_until, pid, ordinal, session_lock, instance, host, version, ended_at)
+SELECT now() + interval '1 hour', n, n, false, 'large', 'host.example', '1', CASE WHEN n > 20 THEN now() END
+FROM generate_series(1, 22) AS n;
+INSERT INTO mailworkers.email_workers (daemon_id, slot, name, state)
+SELECT daemon, slot, 'large/' || slot, 'idle' FROM generate_series(1, 22) AS daemon, generate_series(1, 10) AS slot;
+INSERT INTO mailworkers.email_jobs (status, lease, daemon_id, deadline, workspace_id, to_email, subject, text_body)
+SELECT 'sending', n, CASE WHEN n <= 2000 THEN n % 20 + 1 ELSE n % 2 + 21 END,
+    now() + CASE WHEN n <= 50 THEN -1 ELSE 1 END * interval '5 minutes',
+    'workspace-' || n % 50, 'reader' || n || '@example.org', 'Hello', 'Hi'
+FROM generate_series(1, 2200) AS n;
+"""
+
+# Due and later, in every lane, in four priorities; one in ten waits for another try, one in twenty is paused. At the best
+# priority each lane has ten.
+_MIXED = """
+INSERT INTO mailworkers.email_jobs (status, scheduled_at, priority, workspace_id, destination_group, to_email, subject, text_body)
+SELECT CASE WHEN n % 10 = 0 THEN 'retrying' WHEN n % 20 = 1 THEN 'paused' ELSE 'waiting' END,
+    now() + (n % 1000 - 700) * interval '1 minute', (n % 4) * 10,
+    'workspace-' || n % 50, (ARRAY['', 'google', 'outlook'])[n % 3 + 1], 'reader' || n || '@example.org', 'Hello', 'Hi'
+FROM generate_series(1, 120000) AS n;
+INSERT INTO mailworkers.email_jobs (scheduled_at, priority, workspace_id, destination_group, to_email, subject, text_body)
+SELECT now() - interval '1 minute', -100,
+    'workspace-' || n % 50, (ARRAY['', 'google', 'outlook'])[n % 3 + 1], 'reader' || n || '@example.org', 'Hello', 'Hi'
+FROM generate_series(1, 1500) AS n;
+"""
+
+_LATER = """
+INSERT INTO mailworkers.email_jobs (scheduled_at, priority, workspace_id, destination_group, to_email, subject, text_body)
+SELECT now() + interval '1 day' + n * interval '1 millisecond', -100,
+    'workspace-' || n % 50, (ARRAY['', 'google', 'outlook'])[n % 3 + 1], 'reader' || n || '@example.org', 'Hello', 'Hi'
+FROM generate_series(1, $1::integer) AS n
+"""
+
+# Three months, and rows that no month took; the queue's other tables.
+_HISTORY = """
+INSERT INTO mailworkers.email_sends (job_id, created_at, scheduled_at, finished_at, attempts, workspace_id, job_type, status,
+    to_email, subject, message_id, content)
+SELECT n + 5000000, now(), now(), date_trunc('month', now()) + (n % 90 - 10) * interval '1 day', 1, 'workspace-' || n % 50, 'send-email',
+    CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'sent' END, 'reader' || n || '@example.org', 'Hello', 'id' || n || '@example.org',
+    CASE WHEN n % 50 = 0 THEN whole.job || jsonb_build_object('id', n + 5000000) END
+FROM generate_series(1, 200000) AS n, (SELECT to_jsonb(job) AS job FROM mailworkers.email_jobs AS job WHERE id = 3000) AS whole;
+INSERT INTO mailworkers.email_retry_jobs (job_id, created_at, attempt, workspace_id, class, text)
+SELECT n + 5000000, date_trunc('month', now()) + (n % 90 - 10) * interval '1 day', 1, 'workspace-' || n % 50, 'network', 'it broke'
+FROM generate_series(1, 100000) AS n;
+INSERT INTO mailworkers.email_idempotency_keys (workspace_id, idempotency_key, job_id, created_at)
+SELECT 'workspace-' || n % 50, 'key-' || n, n, now() - (n % 395) * interval '1 day' FROM generate_series(1, 200000) AS n;
+INSERT INTO mailworkers.email_blobs (workspace_id, filename, content)
+SELECT 'workspace-' || n % 50, 'file-' || n, 'content' FROM generate_series(1, 20000) AS n;
+INSERT INTO mailworkers.worker_metrics (minute, daemon_id, sent)
+SELECT date_trunc('minute', now()) - n * interval '1 minute', daemon, 1
+FROM generate_series(1, 36 * 24 * 60) AS n, generate_series(1, 2) AS daemon;
+INSERT INTO mailworkers.worker_rate_limits (tokens, capacity, rate, updated_at, scope, name, period)
+SELECT 1, 10, 1, now() - (n % 48) * interval '1 hour', 'worker', 'large/' || n, 'minute' FROM generate_series(1, 20000) AS n;
+"""
+
+
+async def fill(owner: Any) -> None:
+    """Everything but the jobs for later; no statistics."""
+    await owner.execute(_WITHOUT_CHECKS)
+    await owner.execute("".join(_WITHOUT_AUTOVACUUM.format(table=table) for table in _QUEUE_TABLES))
+    for statements in (_SENDING, _MIXED, _HISTORY):
+        await owner.execute(statements)
+
+
+async def add_jobs_for_later(owner: Any) -> None:
+    """1,000,000 jobs of the best priority in every lane, due tomorrow."""
+    await owner.execute(_LATER, LATER)
