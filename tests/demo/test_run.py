@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
 
-from mailworkers.demo.home import PREFIX
+from mailworkers.demo.home import PREFIX, folder
 from mailworkers.demo.run import demo_settings
 from tests.support.program import END_SECONDS, mailworkers, started
 from tests.support.waiting import wait_until
@@ -18,7 +17,7 @@ pytestmark = pytest.mark.database
 
 
 def homes() -> set[Path]:
-    return set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*"))
+    return set(Path(folder()).glob(f"{PREFIX}*"))
 
 
 def processes_in(home: Path) -> list[str]:

@@ -1,0 +1,48 @@
+"""The keys that scripts rely on are those that docs/scripts.md names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from mailworkers.doctor.finding import Finding
+from mailworkers.queue.follow import Followed
+from mailworkers.queue.overview import DaemonLine, FailureLine, Figures, Overview, WorkerLine
+from mailworkers.queue.records import Attempt, JobLine
+from mailworkers.web.ask import Complaint, LocalDaemon
+from tests.support.program import PROJECT
+
+DOCUMENT = (PROJECT / "docs" / "scripts.md").read_text(encoding="utf-8")
+# A figure to divide by, which says nothing of a worker.
+UNDOCUMENTED = {"daemon_up"}
+
+
+def section(title: str) -> set[str]:
+    """The words in code style below a heading."""
+    body = re.split(rf"^## .*{title}.*$", DOCUMENT, flags=re.MULTILINE)[1].partition("\n## ")[0]
+    return {word.removesuffix("[]") for word in re.findall(r"`([a-z_\-]+(?:\[\])?)`", body)}
+
+
+@pytest.mark.parametrize(
+    ("title", "kind"),
+    [
+        ("status", Overview),
+        ("status", Figures),
+        ("status", DaemonLine),
+        ("status", WorkerLine),
+        ("status", FailureLine),
+        ("status", LocalDaemon),
+        ("status", Complaint),
+        ("jobs", JobLine),
+        ("jobs", Attempt),
+        ("doctor", Finding),
+    ],
+)
+def test_every_key_is_documented(title: str, kind: type) -> None:
+    assert {field.name for field in fields(kind)} - UNDOCUMENTED <= section(title)
+
+
+def test_every_outcome_of_send_is_documented() -> None:
+    assert {outcome.value for outcome in Followed} <= section("send")
