@@ -30,7 +30,7 @@ from mailworkers.queue.leases import Leases
 from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Lane
 from mailworkers.settings import Settings
-from mailworkers.transports import transport_for
+from mailworkers.transports import Transport
 
 
 @dataclass(slots=True)
@@ -86,12 +86,15 @@ class Daemon:
     maintenance: Maintenance
 
 
-def assemble(settings: Settings, database: Database, metrics: Metrics, tasks: asyncio.TaskGroup) -> Daemon:
+def assemble(
+    settings: Settings, database: Database, transport: Transport, metrics: Metrics, tasks: asyncio.TaskGroup
+) -> Daemon:
     """Build a daemon that does nothing yet.
 
     Args:
         settings: in force until SIGHUP.
         database: connected.
+        transport: the way out.
         metrics: may be disabled.
         tasks: where workers will run.
     """
@@ -124,12 +127,9 @@ def assemble(settings: Settings, database: Database, metrics: Metrics, tasks: as
         on_written=written,
         on_trouble=_told(trouble),
     )
-    settling = Settling(
-        acks, buffer, metrics, vitals, limiter, rest_lane=_rest(book, vitals), schedule=current.schedule
-    )
+    settling = Settling(acks, buffer, metrics, vitals, rest_lane=_rest(book, vitals), schedule=current.schedule)
     marks = Marks(database.leases)
     preparing = Preparing(database.claims, current.sender)
-    transport = transport_for(settings)
     crew = Crew(
         tasks,
         lambda made: Bench(

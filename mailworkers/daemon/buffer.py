@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -26,6 +26,7 @@ class Buffer:
 
     def __init__(self) -> None:
         self._jobs: deque[Job] = deque()
+        self._of: Counter[str] = Counter()  # jobs of each workspace
         self._waiting: dict[Taker, asyncio.Future[None]] = {}
         self._low = asyncio.Event()
         self._low_mark = 0
@@ -36,6 +37,10 @@ class Buffer:
     def job_ids(self) -> Iterator[int]:
         """The jobs that wait here."""
         return (job.id for job in self._jobs)
+
+    def of(self, workspace_id: str) -> int:
+        """How many jobs of this workspace wait here."""
+        return self._of[workspace_id]
 
     @property
     def oldest_claim(self) -> float | None:
@@ -49,12 +54,15 @@ class Buffer:
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Append jobs and wake as many workers."""
+        jobs = list(jobs)
         self._jobs.extend(jobs)
+        self._of.update(job.lane.workspace_id for job in jobs)
         self.nudge()
 
     def put_back(self, job: Job) -> None:
         """Let a job that a worker could not begin be the next."""
         self._jobs.appendleft(job)
+        self._of[job.lane.workspace_id] += 1
         self.nudge()
 
     def take(self) -> Job | None:
@@ -62,6 +70,7 @@ class Buffer:
         if not self._jobs:
             return None
         job = self._jobs.popleft()
+        self._gone(job)
         if len(self._jobs) <= self._low_mark:
             self._low.set()
         return job
@@ -71,6 +80,8 @@ class Buffer:
         out = [job for job in self._jobs if unwanted(job)]
         if out:
             self._jobs = deque(job for job in self._jobs if not unwanted(job))
+            for job in out:
+                self._gone(job)
             self._low.set()
         return out
 
@@ -102,6 +113,12 @@ class Buffer:
             if self._waiting.get(taker) is future:
                 del self._waiting[taker]
         return True
+
+    def _gone(self, job: Job) -> None:
+        workspace = job.lane.workspace_id
+        self._of[workspace] -= 1
+        if not self._of[workspace]:
+            del self._of[workspace]
 
     async def wait_until_low(self, mark: int, timeout: float) -> None:
         """Return when at most `mark` jobs are left, or after `timeout` seconds."""

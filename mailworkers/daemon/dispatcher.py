@@ -173,8 +173,6 @@ class Dispatcher:
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
             line.settling.release(claimed)
             return 0
-        for job in claimed:
-            line.limiter.take(*system_keys(), *workspace_keys(job.lane.workspace_id))
         line.buffer.put(claimed)
         return len(claimed)
 
@@ -217,16 +215,20 @@ class Dispatcher:
 
     async def _wait_for_tokens(self) -> None:
         line = self._line
+        if len(line.buffer):  # what is in hand is promised to these
+            await line.buffer.wait_until_low(0, HELD_BACK_SECONDS)
+            return
         waits = [line.limiter.wait(*system_keys())]
         waits += [line.limiter.wait(key) for key in line.crew.keys()]  # noqa: SIM118 -- not a mapping
         soonest = min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS)
         await asyncio.sleep(min(max(soonest, 0.01), self._poll_seconds))
 
     def _system_tokens(self) -> float:
-        return self._line.limiter.available(*system_keys())
+        return self._line.limiter.available(*system_keys()) - len(self._line.buffer)
 
     def _lane_tokens(self, lane: Lane) -> float:
-        return self._line.limiter.available(*workspace_keys(lane.workspace_id))
+        workspace = lane.workspace_id
+        return self._line.limiter.available(*workspace_keys(workspace)) - self._line.buffer.of(workspace)
 
     async def _wait_for_work(self) -> None:
         """Nothing is due: be woken, or look again when a job becomes due, or by polling."""

@@ -104,6 +104,7 @@ class Maintenance:
         await gateway.execute("maintenance/make_partitions", MONTHS_AHEAD)
         await gateway.execute("maintenance/drop_partitions", months)
         await gateway.execute("maintenance/purge_keys", months, PURGE_BATCH)
+        await gateway.execute("maintenance/purge_blobs", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
         await gateway.execute("leases/forget")
         await gateway.execute("limits/purge", PURGE_BATCH)

@@ -12,7 +12,6 @@ from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.outcomes import THROTTLED_SECONDS, jittered, result_of
 from mailworkers.daemon.vitals import Vitals
-from mailworkers.limits import Limiter, system_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.states import Ended, Job, Lane, Result, Retry, Sent, Snooze
 from mailworkers.replies import Accepted, Broken, Outcome, Rejected, Throttled
@@ -30,7 +29,6 @@ class Settling:
         acks: takes the results.
         buffer: takes back a job whose connection broke, for its one immediate second try.
         metrics, vitals: figures.
-        limiter: gets back the tokens of jobs that are released.
         rest_lane: told to claim nothing of a lane for some seconds, and why.
         schedule: gives the seconds before each retry, as the settings have them now.
     """
@@ -41,7 +39,6 @@ class Settling:
         buffer: Buffer,
         metrics: Metrics,
         vitals: Vitals,
-        limiter: Limiter,
         *,
         rest_lane: Callable[[Lane, float, str], None],
         schedule: Callable[[], Sequence[float]],
@@ -51,7 +48,6 @@ class Settling:
         self._buffer = buffer
         self._metrics = metrics
         self._vitals = vitals
-        self._limiter = limiter
         self._rest_lane = rest_lane
         self._schedule = schedule
         self._tried_again: set[int] = set()
@@ -93,7 +89,6 @@ class Settling:
         """Give claimed jobs back as they were: no attempt is spent, they keep their place."""
         for job in jobs:
             self._tried_again.discard(job.id)
-            self._limiter.give_back(*system_keys(), *workspace_keys(job.lane.workspace_id))
             self._acks.put(Snooze(job, 0.0))
 
     def written(self, written: Written) -> None:

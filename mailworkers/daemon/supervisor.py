@@ -32,6 +32,7 @@ from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseError, MailworkersError, SettingsError
 from mailworkers.limits import limits_from
 from mailworkers.settings import Settings, reload
+from mailworkers.transports import Transport, transport_for
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3): systemd starts it again
 FLUSH_SECONDS = 15.0  # for the last results to be written; within what systemd grants beyond DRAIN_SECONDS
@@ -48,6 +49,7 @@ class Running:
 
     vitals: Vitals
     metrics: Metrics
+    database: Database
     stop: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -71,6 +73,7 @@ async def run(
     make_page: MakePage | None = None,
     on_ready: Callable[[Running], None] | None = None,
     metrics: Metrics | None = None,
+    transport: Transport | None = None,
 ) -> int:
     """Run a daemon until it is told to stop; its exit code.
 
@@ -80,6 +83,7 @@ async def run(
         make_page: makes the health page; none is served without it.
         on_ready: called once mails can be sent; gets the means to stop it.
         metrics: to count into; a new set where none is given.
+        transport: the way out; the one that the settings ask for where none is given.
 
     Raises:
         MailworkersError: it could not start.
@@ -89,7 +93,7 @@ async def run(
     database = await Database.connect(settings, dsn)
     try:
         async with asyncio.TaskGroup() as tasks:
-            daemon = assemble(settings, database, metrics or Metrics(), tasks)
+            daemon = assemble(settings, database, transport or transport_for(settings), metrics or Metrics(), tasks)
             daemon.vitals.schema_version = version
             return await Life(daemon, tasks).live(make_page, on_ready)
     except* MailworkersError as group:
@@ -111,7 +115,7 @@ class Life:
         self._daemon = daemon
         self._tasks = tasks
         self._loops: list[asyncio.Task[None]] = []
-        self._running = Running(daemon.vitals, daemon.metrics)
+        self._running = Running(daemon.vitals, daemon.metrics, daemon.database)
         self._notifier = Notifier()
         self._scaling = Scaling()
         self._sent_before = (time.monotonic(), 0)

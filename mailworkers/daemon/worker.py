@@ -18,7 +18,7 @@ from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import Limiter, worker_keys
+from mailworkers.limits import Limiter, system_keys, worker_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
 from mailworkers.queue.marks import Marks
@@ -234,6 +234,7 @@ class Worker:
     async def _begin(self, session: Session, job: Job) -> None:
         bench = self._bench
         left = bench.job_deadline - (time.monotonic() - job.claimed)
+        deadline = asyncio.get_running_loop().time() + left
         if left <= 0:  # it waited so long in the buffer that it is not ours any more
             bench.settling.release([job])
             return
@@ -249,15 +250,18 @@ class Worker:
         if job.at_most_once and not await bench.marks.mark(job, MARK_SECONDS):
             bench.settling.release([job])
             return
-        bench.limiter.take(*self._keys)
-        future = session.submit(prepared.mail, asyncio.get_running_loop().time() + left)
+        # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
+        if not bench.limiter.take(*self._keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
+            bench.settling.release([job])
+            return
+        future = session.submit(prepared.mail, deadline)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), future))
 
     async def _finish_oldest(self) -> None:
         oldest = self._on_the_way[0]
-        outcome = await oldest.future
+        await _ended(oldest.future)
         self._on_the_way.popleft()
-        self._settle(oldest, outcome)
+        self._settle(oldest, oldest.future.result())
 
     def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
         if isinstance(outcome, RelayDown):
@@ -286,3 +290,11 @@ class Worker:
             if mail.future.done() and not mail.future.cancelled():
                 self._settle(mail, mail.future.result())
         self._on_the_way.clear()
+
+
+async def _ended(future: asyncio.Future[Outcome]) -> None:
+    """Wait for a mail's end. Whoever cancels this worker must not cancel the future with it: its outcome is to be recorded."""
+    if not future.done():
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda _future: None if waiter.done() else waiter.set_result(None))
+        await waiter

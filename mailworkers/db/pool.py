@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -22,6 +22,8 @@ LEASE_CONNECTIONS = 1
 IDLE_LIFETIME_SECONDS = 300.0
 # Errors that asyncpg and the event loop raise where the database or the way to it is at fault.
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+Fetch = Callable[..., Awaitable[list[asyncpg.Record]]]
 
 
 def server_settings(settings: Settings, role: str) -> dict[str, str]:
@@ -49,12 +51,16 @@ def server_settings(settings: Settings, role: str) -> dict[str, str]:
 
 
 class Gateway:
-    """Runs named queries on a pool of its own. Every call is bounded and fails with one of our errors."""
+    """Runs named queries on a pool of its own. Every call is bounded and fails with one of our errors.
+
+    `statements` counts the calls.
+    """
 
     def __init__(self, pool: asyncpg.Pool, queries: Queries, timeout: float) -> None:
         self._pool = pool
         self._queries = queries
         self._timeout = timeout
+        self.statements = 0
 
     async def fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of the query `name`.
@@ -63,6 +69,7 @@ class Gateway:
             DatabaseUnavailable: waiting may help.
             DatabaseRefused: a person must act.
         """
+        self.statements += 1
         async with self.connection(f"the query {name}") as connection:
             rows: list[asyncpg.Record] = await connection.fetch(self._queries[name], *args, timeout=self._timeout)
             return rows
@@ -80,6 +87,20 @@ class Gateway:
     async def execute(self, name: str, *args: Any) -> None:
         """Run for its effect. Raises as `fetch`."""
         await self.fetch(name, *args)
+
+    @asynccontextmanager
+    async def transaction(self, doing: str) -> AsyncIterator[Fetch]:
+        """Several named queries in one transaction, each of which sees what was committed before it began.
+
+        Gives a function with the arguments of `fetch`. Faults come out as ours, described by `doing`.
+        """
+        async with self.connection(doing) as connection, connection.transaction():
+
+            async def fetch(name: str, *args: Any) -> list[asyncpg.Record]:
+                rows: list[asyncpg.Record] = await connection.fetch(self._queries[name], *args, timeout=self._timeout)
+                return rows
+
+            yield fetch
 
     @asynccontextmanager
     async def connection(self, doing: str) -> AsyncIterator[Any]:
@@ -145,6 +166,11 @@ class Database:
         async with asyncio.TaskGroup() as group:
             for gateway in (self.claims, self.acks, self.leases):
                 group.create_task(gateway.close())
+
+    @property
+    def statements(self) -> int:
+        """Queries that were run since the start."""
+        return self.claims.statements + self.acks.statements + self.leases.statements
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Of each pool: connections open, and of them idle."""

@@ -60,15 +60,11 @@ class Leases:
 
     async def register(self) -> Registration:
         """Begin a lease. Raises as `Gateway.fetch`."""
-        row = await self._gateway.fetchrow(
-            "leases/register",
-            self._instance,
-            socket.gethostname(),
-            os.getpid(),
-            __version__,
-            self._lease_seconds,
-        )
-        assert row is not None
+        async with self._gateway.transaction("registering the daemon") as fetch:
+            await fetch("leases/take_turn")
+            (row,) = await fetch(
+                "leases/register", self._instance, socket.gethostname(), os.getpid(), __version__, self._lease_seconds
+            )
         return Registration(row["id"], row["ordinal"])
 
     async def vouch(self, daemon_id: int) -> bool:

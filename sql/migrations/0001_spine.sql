@@ -30,13 +30,15 @@ COMMENT ON FUNCTION mailworkers.is_one_line(text) IS
 CREATE FUNCTION mailworkers.is_local_part(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN octet_length(value) <= 64
+       AND value !~ '[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]'
        AND value ~ '^[^][\u0001-\u0020\u007f-\u00a0()<>,;:\\"@.]+(\.[^][\u0001-\u0020\u007f-\u00a0()<>,;:\\"@.]+)*$';
 COMMENT ON FUNCTION mailworkers.is_local_part(text) IS
-    'A dot-atom (RFC 5322 3.2.3, with RFC 6531''s letters) of at most 64 octets (RFC 5321 4.5.3.1.1).';
+    'A dot-atom (RFC 5322 3.2.3, with RFC 6531''s letters but none that is invisible) of at most 64 octets (RFC 5321 4.5.3.1.1).';
 
 CREATE FUNCTION mailworkers.is_mail_domain(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN octet_length(value) <= 253
+       AND value !~ '[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]'
        AND value ~ '^([a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff]([-a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff]{0,61}[a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff])?)(\.([a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff]([-a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff]{0,61}[a-zA-Z0-9\u00a1-\uffff\U00010000-\U0010ffff])?))*$';
 COMMENT ON FUNCTION mailworkers.is_mail_domain(text) IS
     'Labels of 1 to 63 letters, digits and hyphens, none at a label''s ends (RFC 1035 2.3.4); IDN labels as written.';
@@ -49,7 +51,7 @@ CREATE FUNCTION mailworkers.is_address(value text) RETURNS boolean
 
 CREATE FUNCTION mailworkers.are_addresses(listed text[]) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN cardinality(listed) <= 100
+    RETURN cardinality(listed) <= 100 AND coalesce(array_ndims(listed), 1) = 1
        AND NOT EXISTS (SELECT FROM unnest(listed) AS one WHERE one IS NULL OR NOT mailworkers.is_address(one));
 
 CREATE FUNCTION mailworkers.are_headers(headers jsonb) RETURNS boolean
@@ -57,7 +59,9 @@ CREATE FUNCTION mailworkers.are_headers(headers jsonb) RETURNS boolean
     RETURN jsonb_typeof(headers) = 'object' AND NOT EXISTS (
         SELECT FROM jsonb_each(CASE WHEN jsonb_typeof(headers) = 'object' THEN headers ELSE '{}' END) AS h(name, value)
         WHERE h.name !~* '^(x-[a-z0-9-]+|list-[a-z0-9-]+|in-reply-to|references|auto-submitted|precedence|feedback-id|importance|priority|organization|keywords|comments)$'
+           OR length(h.name) > 60
            OR jsonb_typeof(h.value) <> 'string'
+           OR length(h.value #>> '{}') > 10000
            OR NOT mailworkers.is_one_line(h.value #>> '{}')
     );
 COMMENT ON FUNCTION mailworkers.are_headers(jsonb) IS
@@ -71,6 +75,7 @@ CREATE FUNCTION mailworkers.are_attachments(attachments jsonb) RETURNS boolean
            OR a - ARRAY['filename', 'content_type', 'content', 'blob_id', 'content_id'] <> '{}'
            OR (a ? 'content') = (a ? 'blob_id')
            OR (a ? 'content' AND jsonb_typeof(a -> 'content') <> 'string')
+           OR a ->> 'content' !~ '^[A-Za-z0-9+/\s]*=?\s*=?\s*$'
            OR (a ? 'blob_id' AND (jsonb_typeof(a -> 'blob_id') <> 'number' OR a ->> 'blob_id' !~ '^[0-9]{1,18}$'))
            OR jsonb_typeof(coalesce(a -> 'filename', '""')) <> 'string'
            OR jsonb_typeof(coalesce(a -> 'content_type', '""')) <> 'string'
@@ -180,6 +185,12 @@ CREATE TABLE mailworkers.email_jobs (
     CONSTRAINT "text_body, html_body and attachments are limited to 40 MB"
         CHECK (lease IS NOT NULL OR (coalesce(octet_length(text_body), 0) + coalesce(octet_length(html_body), 0)
              + CASE WHEN attachments IS NULL THEN 0 ELSE octet_length(attachments::text) END <= 40 * 1024 * 1024)),
+    CONSTRAINT "template must be one line of 1 to 200 characters"
+        CHECK (lease IS NOT NULL OR (length(template) BETWEEN 1 AND 200 AND mailworkers.is_one_line(template))),
+    CONSTRAINT "data, headers and payload are limited to 1 MB each"
+        CHECK (lease IS NOT NULL OR (data IS NULL AND headers IS NULL AND payload IS NULL)
+            OR (coalesce(octet_length(data::text), 0) <= 1024 * 1024 AND coalesce(octet_length(headers::text), 0) <= 1024 * 1024
+                AND coalesce(octet_length(payload::text), 0) <= 1024 * 1024)),
     CONSTRAINT "data must be a JSON object"
         CHECK (lease IS NOT NULL OR (jsonb_typeof(data) = 'object')),
     CONSTRAINT "headers: names X-…, List-… and few others, one line each"
@@ -230,6 +241,7 @@ CREATE TABLE mailworkers.email_blobs (
         CHECK (mailworkers.is_one_line(filename) AND mailworkers.is_one_line(content_type)),
     CONSTRAINT "content is limited to 25 MB" CHECK (octet_length(content) <= 25 * 1024 * 1024)
 );
+CREATE INDEX email_blobs_age ON mailworkers.email_blobs (created_at);
 
 -- ---------------------------------------------------------------- idempotency, against live work and history
 
@@ -379,6 +391,8 @@ BEGIN
         EXECUTE format('DROP TABLE mailworkers.%I', part);
         dropped := dropped + 1;
     END LOOP;
+    EXECUTE format('DELETE FROM mailworkers.%I WHERE %I < date_trunc(''month'', now()) - $1 * interval ''1 month''',
+        parent || '_default', CASE parent WHEN 'email_sends' THEN 'finished_at' ELSE 'created_at' END) USING keep_months;
     RETURN dropped;
 END
 $$;

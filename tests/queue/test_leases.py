@@ -59,6 +59,14 @@ async def test_numbers_only_grow_and_names_are_told_apart(leases: Leases, presen
     assert (first.ordinal, second.ordinal) == (1, 2)
 
 
+async def test_daemons_that_register_at_once_get_different_numbers(settings: Settings, database_url: str) -> None:
+    databases = [await Database.connect(settings, database_url) for _ in range(4)]
+    registrations = await asyncio.gather(*(Leases(one.leases, "test", 30.0).register() for one in databases))
+    assert sorted(registration.ordinal for registration in registrations) == [1, 2, 3, 4]
+    for one in databases:
+        await one.close()
+
+
 async def test_a_restarted_daemon_gets_its_old_number_among_its_name_at_once(
     leases: Leases, presence: Presence, database: Database
 ) -> None:
@@ -143,6 +151,18 @@ async def test_a_dead_daemons_jobs_run_again_with_no_attempt_spent(
     row = await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", job.id)
     assert (rescued.again, rescued.parked) == (1, 0)
     assert (row["status"], row["attempts"], row["rescues"], row["lease"]) == ("waiting", 0, 1, None)
+
+
+async def test_jobs_of_a_daemon_that_ended_long_ago_are_not_forgotten(
+    leases: Leases, database: Database, app_connection: Any
+) -> None:
+    daemon = (await leases.register()).daemon_id
+    await claim(database, daemon, app_connection)
+    await run(
+        database, "UPDATE mailworkers.email_daemons SET ended_at = now() - interval '30 days' WHERE id = $1", daemon
+    )
+    await database.leases.execute("leases/forget")
+    assert (await leases.rescue()).again == 1
 
 
 async def test_a_living_daemons_jobs_are_not_touched(leases: Leases, database: Database, app_connection: Any) -> None:

@@ -1,11 +1,9 @@
 -- Begin a daemon's lease, under the lowest number that no living daemon of the same instance name has: a restarted
 -- daemon gets its old number and with it its rate limits. Living: its session lock is held, or it has none and its lease holds.
--- A table of one row a daemon; $1 instance, $2 host, $3 pid, $4 version, $5 lease seconds.
-WITH serialized AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(hashtextextended('mailworkers.register', 0))
-), living AS (
+-- After leases/take_turn, in one transaction. A table of one row a daemon; $1 instance, $2 host, $3 pid, $4 version, $5 lease seconds.
+WITH living AS (
     SELECT d.ordinal
-    FROM serialized, mailworkers.email_daemons AS d
+    FROM mailworkers.email_daemons AS d
     WHERE d.instance = $1::text AND d.ended_at IS NULL AND d.lease_until > now()
       AND (NOT d.session_lock OR EXISTS (
           SELECT FROM pg_locks AS l

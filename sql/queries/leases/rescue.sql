@@ -1,6 +1,6 @@
 -- Take back what ended daemons still hold: run it again, or park as unknown what was marked to go at most once. A job that
 -- saw $1 daemons die is abandoned: it may be what kills them.
--- Index email_jobs_sending, one descent for each daemon that ended within a day; $2 at most so many of each.
+-- Index email_jobs_sending, one descent for each daemon that ended and is not forgotten yet; $2 at most so many of each.
 WITH orphans AS MATERIALIZED (
     SELECT held.id,
         CASE WHEN held.delivery = 'at_most_once' AND held.marked_at IS NOT NULL THEN 'unknown'
@@ -12,7 +12,7 @@ WITH orphans AS MATERIALIZED (
         LIMIT $2::integer
         FOR UPDATE SKIP LOCKED
     ) AS held
-    WHERE d.ended_at > now() - interval '1 day'
+    WHERE d.ended_at IS NOT NULL
 ), parked AS (
     DELETE FROM mailworkers.email_jobs AS job
     USING orphans
