@@ -64,7 +64,9 @@ def known_migrations(schema: str = DEFAULT_SCHEMA) -> tuple[Migration, ...]:
     return tuple(found)
 
 
-async def migrate(dsn: str, schema: str = DEFAULT_SCHEMA, on_applied: Callable[[Migration], None] | None = None) -> Status:
+async def migrate(
+    dsn: str, schema: str = DEFAULT_SCHEMA, on_applied: Callable[[Migration], None] | None = None
+) -> Status:
     """Bring the schema up to this version. Safe to run from several places at once.
 
     Args:
@@ -169,7 +171,9 @@ async def _check_server(connection: Any) -> None:
     if int(await connection.fetchval("SHOW server_version_num")) < OLDEST_SERVER:
         raise DatabaseRefused("this PostgreSQL is older than 14", "Upgrade it, or use the embedded server")
     if await connection.fetchval("SHOW server_encoding") != "UTF8":
-        raise DatabaseRefused("this database is not encoded in UTF8", "Create it with ENCODING 'UTF8' TEMPLATE template0")
+        raise DatabaseRefused(
+            "this database is not encoded in UTF8", "Create it with ENCODING 'UTF8' TEMPLATE template0"
+        )
 
 
 async def _connect(dsn: str) -> Any:
