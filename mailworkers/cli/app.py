@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mailworkers.cli import demo, doctor, jobs, migrate, run, send, status, top, version
+from mailworkers.cli.help import flowing
 
 app = typer.Typer(
     name="mailworkers",
@@ -22,7 +23,7 @@ app = typer.Typer(
 
 SENDING, WATCHING, CARING = "Sending", "Watching", "Taking care"
 
-app.command("demo", rich_help_panel=SENDING)(demo.demo)
+app.command("demo", rich_help_panel=SENDING, help=flowing(demo.demo))(demo.demo)
 app.command("run", rich_help_panel=SENDING)(run.run)
 app.command("send", rich_help_panel=SENDING)(send.send)
 app.command("status", rich_help_panel=WATCHING)(status.status)
@@ -30,4 +31,4 @@ app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
-app.command("version", rich_help_panel=CARING)(version.version)
+app.command("version", rich_help_panel=CARING, help=flowing(version.version))(version.version)

@@ -32,9 +32,7 @@ def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: D
     exactly one mail.
 
     [dim]$[/dim] mailworkers demo
-
     [dim]$[/dim] mailworkers demo --leads contacts.csv --rows 500
-
     [dim]$[/dim] mailworkers demo --keep          then look at it with psql, mailworkers top, the health page
     """
     from mailworkers.cli.demo_screen import DemoScreen  # noqa: PLC0415 -- no other command waits for these imports

@@ -31,7 +31,6 @@ def doctor(settings: Settings, *, dkim_selector: Selector = None, as_json: Json 
     Each finding says what to do. Exit code 1 where one of them would keep mail from going out, else 0.
 
     [dim]$[/dim] mailworkers doctor
-
     [dim]$[/dim] mailworkers doctor --dkim-selector mail2026 --json | jq '.[] | select(.level == "fail")'
     """
     out = console()

@@ -59,9 +59,7 @@ def list_(
     tables: SELECT * FROM mailworkers.email_job_status WHERE …
 
     [dim]$[/dim] mailworkers jobs list --status failed
-
     [dim]$[/dim] mailworkers jobs list --to ann@example.org --limit 5
-
     [dim]$[/dim] mailworkers jobs list --status retrying --json | jq '.[].job_id'
     """
     wanted = Wanted(status, workspace, to, limit)

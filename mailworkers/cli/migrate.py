@@ -26,9 +26,7 @@ def migrate(settings: Settings, *, dry_run: DryRun = False, status: ShowStatus =
     create a schema and, the first time on a server, roles.
 
     [dim]$[/dim] mailworkers migrate --database-url postgresql://owner@db/mail
-
     [dim]$[/dim] mailworkers migrate --dry-run > review.sql
-
     [dim]$[/dim] mailworkers migrate --status --json
     """
     if settings.database_url is None:

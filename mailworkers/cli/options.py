@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mailworkers.cli.ending import DEBUG_VARIABLE
+from mailworkers.cli.help import flowing
 from mailworkers.settings import PREFIX, Settings, load
 
 WHERE = ("database_url", "db_schema", "data_dir")  # every command can be told where the database is
@@ -48,6 +49,7 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
         added = [_option(name) for name in overridable]
         parameters = [*own, *added, *_FRAME]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__doc__ = flowing(command)
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 

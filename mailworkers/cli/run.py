@@ -40,10 +40,8 @@ def run(settings: Settings) -> None:
     the environment or a file, not into an option: others on this machine can read a command line.
 
     [dim]$[/dim] mailworkers run                                                  everything from the environment
-
     [dim]$[/dim] mailworkers run --config /etc/mailworkers/mailworkers.toml       from a file
-
-    [dim]$[/dim] mailworkers run --smtp-host 127.0.0.1 --smtp-port 1025           to a mail catcher, embedded database
+    [dim]$[/dim] mailworkers run --smtp-host 127.0.0.1 --smtp-port 1025           to a mail catcher
     """
     code = run_async(_run(settings), settings)
     raise typer.Exit(code)

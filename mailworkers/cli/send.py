@@ -57,9 +57,7 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
     other due mails along, as any daemon would.
 
     [dim]$[/dim] mailworkers send --to ann@example.org --subject Hello --text 'Hi Ann'
-
     [dim]$[/dim] echo 'see the attachment' | mailworkers send --to ann@example.org --subject Report --text - --attach report.pdf
-
     [dim]$[/dim] mailworkers send --to ann@example.org --subject Test --text x --now --smtp-host 127.0.0.1 --smtp-port 1025
     """
     mail = NewMail(

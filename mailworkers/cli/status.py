@@ -22,7 +22,6 @@ def status(settings: Settings, *, as_json: Json = False) -> None:
     nothing large: it is as quick with ten million jobs as with ten.
 
     [dim]$[/dim] mailworkers status
-
     [dim]$[/dim] mailworkers status --json | jq .queue.waiting
     """
     overview, local = run_async(_read(settings), settings)
