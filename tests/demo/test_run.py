@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mailworkers.demo.home import PREFIX, folder
 from mailworkers.demo.run import demo_settings
-from tests.support.program import END_SECONDS, mailworkers, started
+from tests.support.program import END_SECONDS, environment, mailworkers, started
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.database
@@ -107,3 +110,31 @@ def test_no_setting_of_this_machine_reaches_it(monkeypatch: pytest.MonkeyPatch) 
 
     assert (settings.smtp_host, settings.relay_port, settings.tls) == ("127.0.0.1", 2525, "none")
     assert (settings.http_host, settings.db_schema) == ("127.0.0.1", "mailworkers")
+
+
+def test_on_a_terminal_a_bar_moves(tmp_path: Path) -> None:
+    main, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mailworkers", "demo", "--rows", "50"],
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=terminal,
+        env={**environment(TERM="xterm-256color"), "NO_COLOR": "", "COLUMNS": "100"},
+        cwd=tmp_path,
+    ) as process:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: read_terminal(main), b"")).decode()
+        assert process.wait(END_SECONDS) == 0, shown
+    os.close(main)
+
+    assert "━" in shown
+    assert "mails/s" in shown
+    assert "✓ Every valid lead got exactly one mail." in shown
+
+
+def read_terminal(descriptor: int) -> bytes:
+    """What was shown; nothing once the other side has closed it, which Linux tells as an error."""
+    try:
+        return os.read(descriptor, 65536)
+    except OSError:
+        return b""
