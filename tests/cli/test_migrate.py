@@ -22,14 +22,14 @@ def test_it_migrates_file_by_file_and_then_has_nothing_to_do(on_blank: Command) 
 
     assert first.code == second.code == 0
     assert len(first.out.splitlines()) == len(known_migrations())
-    assert "✓ 0001 spine" in first.out
+    assert "✓ 0001 live work" in first.out
     assert second.out == f"Nothing to do: the schema mailworkers is at version {NEWEST}.\n"
 
 
 def test_a_dry_run_prints_sql_that_psql_could_run_and_changes_nothing(on_blank: Command) -> None:
     shown = on_blank("migrate", "--dry-run")
 
-    assert shown.out.startswith("-- 0001_spine.sql\n")
+    assert shown.out.startswith("-- 0001_live_work.sql\n")
     assert "CREATE TABLE mailworkers.email_jobs" in shown.out
     assert on_blank("migrate", "--status", "--json").json["applied"] == []
 
