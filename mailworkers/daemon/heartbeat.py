@@ -169,7 +169,7 @@ class Heartbeat:
         """Renew and check until the standing is lost."""
         presence = self._presence
         assert presence is not None
-        next_beat = time.monotonic() + self._settings.heartbeat_seconds
+        next_beat = time.monotonic() + RETRY_SECONDS  # the first soon, since it makes the workers' rows
         while self._clock.holds:
             wait = min(next_beat - time.monotonic(), CHECK_SECONDS)
             if await _within(presence.lost, max(0.0, wait)):
