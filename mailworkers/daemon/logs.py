@@ -83,10 +83,12 @@ def set_level(level: Level) -> None:
 
 
 def shorten_expected(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: an error of our own tree becomes one line, unless DEBUG is on; a bug keeps its traceback."""
+    """A structlog processor: an error of our own tree, or one that a library only warns of, becomes one line, unless DEBUG
+    is on; a bug keeps its traceback."""
     raised = event.get("exc_info")
     error = sys.exc_info()[1] if raised is True else raised[1] if isinstance(raised, tuple) else raised
-    if isinstance(error, BaseException) and _is_expected(error) and not _debugging():
+    expected = isinstance(error, BaseException) and (event.get("level") == "warning" or _is_expected(error))
+    if isinstance(error, BaseException) and expected and not _debugging():
         del event["exc_info"]
         event.setdefault("error", one_line(error))
     return event

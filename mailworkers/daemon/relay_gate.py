@@ -74,11 +74,14 @@ class RelayGate:
             connected: other connections that work: then the relay is up and only refuses more of them.
             wait: seconds, where the relay named them.
         """
+        news = self.is_open or self._probing  # else one of several that had begun before the gate was shut
         self._probing = False
         if connected > 0 and not person_must_act:
             self._tolerated, self._tolerated_until = connected, time.monotonic() + TOLERANCE_SECONDS
             self._changed.set()
             return WAIT_SECONDS
+        if not news:
+            return 0.0
         first, longest = (
             (PERSON_REST_SECONDS, LONGEST_PERSON_REST_SECONDS)
             if person_must_act

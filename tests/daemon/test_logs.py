@@ -211,6 +211,19 @@ def test_an_expected_error_is_one_line() -> None:
     assert "Traceback" not in reader.text
 
 
+def test_what_a_library_only_warns_of_is_one_line() -> None:
+    reader = Reader("INFO")
+
+    try:
+        raise OSError("no route to db.test")
+    except OSError:
+        logging.getLogger("asyncpg.pool").warning("trying again", exc_info=True)
+
+    (line,) = reader.lines
+    assert (line["event"], line["error"]) == ("trying again", "OSError: no route to db.test")
+    assert "exception" not in line
+
+
 def test_a_group_of_expected_errors_is_one_line_too() -> None:
     reader = Reader("INFO")
     group = ExceptionGroup("start", [DatabaseUnavailable("no database"), RelayRefused("bad certificate")])

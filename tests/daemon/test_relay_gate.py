@@ -59,3 +59,12 @@ async def test_a_refused_password_shuts_the_gate_whoever_is_connected() -> None:
     gate = RelayGate()
     gate.down("535 no", person_must_act=True, connected=5)
     assert not gate.is_open
+
+
+async def test_connections_that_fail_together_count_once(now: list[float]) -> None:
+    gate = RelayGate()
+    for _ in range(10):
+        gate.down("connection refused", person_must_act=False, connected=0)
+    now[0] += FIRST_REST_SECONDS
+
+    await asyncio.wait_for(gate.permission(), 1)
