@@ -10,6 +10,12 @@ _RESULTS = ("{1,2,2900}", "{1,2,3}")  # two of them under their lease
 _BUCKETS = ("{worker,worker}", "{large/1,large/2}", "{minute,minute}", "{10,10}", "{1,1}")
 
 ARGUMENTS: dict[str, Arguments] = {
+    "bench/account": (),
+    "bench/hold": ("mailworkers_bench_00000000",),
+    "bench/insert": ("ann@example.org", "Hello", "Hi Ann", "s@example.org"),
+    "bench/leftovers": ("a comment",),
+    "bench/sent": (),
+    "bench/server": ("{fsync,synchronous_commit}",),
     "change/bring_back": ("5000050", "{failed,abandoned,cancelled}"),
     "change/cancel": ("3000", "not wanted any more"),
     "change/insert": ("ann@example.org", None, None, None, None, "Hello", "Hi Ann", None, None),

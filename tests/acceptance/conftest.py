@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -52,7 +53,7 @@ async def owner(database_url: str) -> AsyncIterator[Any]:
 @pytest.fixture
 async def worker_url(database_url: str, owner: Any) -> AsyncIterator[str]:
     """The database as a user sees it who has the role `mailworkers_worker` and no other right: the daemon's."""
-    async for url in login(owner, database_url, "IN ROLE mailworkers_worker"):
+    async with login(owner, database_url, "IN ROLE mailworkers_worker") as url:
         yield url
 
 
@@ -70,12 +71,15 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
         daemon.close()
 
 
+@asynccontextmanager
 async def login(owner: Any, database_url: str, options: str = "") -> AsyncIterator[str]:
     """The DSN of a user of its own, made with these options and dropped afterwards."""
     name, password = f"mailworkers_test_{secrets.token_hex(4)}", secrets.token_hex(8)
     await owner.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' {options}")
     parts = urlsplit(database_url)
     host = parts.netloc.rpartition("@")[2]
-    yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}"))
-    await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", name)
-    await owner.execute(f"DROP ROLE {name}")
+    try:
+        yield urlunsplit(parts._replace(netloc=f"{name}:{password}@{host}"))
+    finally:
+        await owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", name)
+        await owner.execute(f"DROP ROLE {name}")
