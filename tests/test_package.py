@@ -67,7 +67,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built")
     run_python("-m", "hatchling", "build", "-t", "sdist", "-d", str(folder), where=ROOT)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # Debian 12's Python 3.11.2 has none
+        archive.extractall(folder)
     source = next(path for path in folder.iterdir() if path.is_dir())
     run_python("-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), where=source)
     return folder
