@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mailworkers.cli import demo, doctor, jobs, migrate, run, send, status, top, version
+from mailworkers.cli import bench, demo, doctor, jobs, migrate, run, send, status, top, version
 from mailworkers.cli.help import flowing
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("send", rich_help_panel=SENDING)(send.send)
 app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
+app.command("bench", rich_help_panel=CARING)(bench.bench)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
 app.command("version", rich_help_panel=CARING, help=flowing(version.version))(version.version)

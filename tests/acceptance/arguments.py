@@ -10,7 +10,8 @@ _RESULTS = ("{1,2,2900}", "{1,2,3}")  # two of them under their lease
 _BUCKETS = ("{worker,worker}", "{large/1,large/2}", "{minute,minute}", "{10,10}", "{1,1}")
 
 ARGUMENTS: dict[str, Arguments] = {
-    "bench/account": (),
+    "bench/account": ("2026-11-01",),
+    "bench/clock": (),
     "bench/hold": ("mailworkers_bench_00000000",),
     "bench/insert": ("ann@example.org", "Hello", "Hi Ann", "s@example.org"),
     "bench/leftovers": ("a comment",),

@@ -1,0 +1,60 @@
+"""A transport that tells the bench when each mail was accepted, for measuring single inserts."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from mailworkers.bench.answering import announce
+from mailworkers.mail.message import WireMail
+from mailworkers.replies import Accepted, Outcome, RelayDown, Throttled
+from mailworkers.transports.base import Session, Transport
+
+
+class TellingSession:
+    """A session as it is; each mail's end is announced as `{"accepted": …, "at": monotonic seconds}`.
+
+    The clock is the machine's, the same for all its processes.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.window = session.window
+
+    @property
+    def usable(self) -> bool:
+        return self._session.usable
+
+    @property
+    def idle_since(self) -> float | None:
+        return self._session.idle_since
+
+    def ready(self) -> bool:
+        return self._session.ready()
+
+    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
+        future = self._session.submit(mail, deadline)
+        future.add_done_callback(_tell)
+        return future
+
+    async def close(self, timeout: float) -> None:
+        await self._session.close(timeout)
+
+    def abort(self) -> None:
+        self._session.abort()
+
+
+class TellingTransport:
+    """Makes such sessions out of another transport's."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def connect(self) -> Session | RelayDown | Throttled:
+        made = await self._transport.connect()
+        return made if isinstance(made, RelayDown | Throttled) else TellingSession(made)
+
+
+def _tell(future: asyncio.Future[Outcome]) -> None:
+    if not future.cancelled():
+        announce({"accepted": isinstance(future.result(), Accepted), "at": time.monotonic()})

@@ -1,0 +1,2 @@
+-- The database's clock, between two statements. No table.
+SELECT clock_timestamp()
