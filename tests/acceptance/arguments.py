@@ -55,6 +55,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "leases/register": ("large", "host.example", "1", "1", "30"),
     "leases/renew": ("1", "30", "{1,2}", "{large/1,large/2}", "{idle,sending}", "{1,2}", "{0,0}", "{1.5,NULL}"),
     "leases/rescue": ("25", "5000"),
+    "leases/take_turn": (),
     "leases/vouch": ("1",),
     "leases/withdraw_idle": (),
     "limits/lease": (*_BUCKETS, "{5,5}", "{0,1}", "{NULL,NULL}"),
@@ -63,6 +64,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "maintenance/drop_partitions": ("12",),
     "maintenance/look_for_trouble": ("300",),
     "maintenance/make_partitions": ("2",),
+    "maintenance/purge_blobs": ("12", "100"),
     "maintenance/purge_keys": ("12", "100"),
     "maintenance/purge_metrics": ("35",),
     "queue/ack_failed": (

@@ -72,8 +72,8 @@ SELECT n + 5000000, date_trunc('month', now()) + (n % 90 - 10) * interval '1 day
 FROM generate_series(1, 100000) AS n;
 INSERT INTO mailworkers.email_idempotency_keys (workspace_id, idempotency_key, job_id, created_at)
 SELECT 'workspace-' || n % 50, 'key-' || n, n, now() - (n % 395) * interval '1 day' FROM generate_series(1, 200000) AS n;
-INSERT INTO mailworkers.email_blobs (workspace_id, filename, content)
-SELECT 'workspace-' || n % 50, 'file-' || n, 'content' FROM generate_series(1, 20000) AS n;
+INSERT INTO mailworkers.email_blobs (workspace_id, filename, content, created_at)
+SELECT 'workspace-' || n % 50, 'file-' || n, 'content', now() - (n % 400) * interval '1 day' FROM generate_series(1, 20000) AS n;
 INSERT INTO mailworkers.worker_metrics (minute, daemon_id, sent)
 SELECT date_trunc('minute', now()) - n * interval '1 minute', daemon, 1
 FROM generate_series(1, 36 * 24 * 60) AS n, generate_series(1, 2) AS daemon;

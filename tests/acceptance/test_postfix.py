@@ -29,7 +29,7 @@ ROWS, SEED = 10_000, 20
 DELIVERED_SECONDS = 240.0
 COPY_SECONDS = 120.0
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.root]
 
 
 @pytest.fixture
