@@ -29,6 +29,7 @@ from mailworkers.transports.base import Session, Transport
 QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
 MARK_SECONDS = 10.0  # the mark is one statement; a database that takes longer is in trouble
 LOOK_ROUND_SECONDS = 1.0  # a waiting worker looks at its orders so often, should it have missed a wake-up
+LEASE_ENDED_SECONDS = 0.1  # between two looks whether there is a lease again, while nobody could tell
 DATABASE_SNOOZE_SECONDS = 10.0  # a job whose attachments could not be read just now
 
 log = structlog.get_logger(__name__)
@@ -143,8 +144,7 @@ class Worker:
             self.state = "stopped"
 
     async def _wait_for_work(self) -> bool:
-        await self._wait_for_relay()
-        if not await self._may_begin():
+        if not await self._wait_for_relay() or not await self._may_begin():
             return False
         if await self._bench.buffer.wait(self, LOOK_ROUND_SECONDS):
             return not self._stopping
@@ -154,12 +154,19 @@ class Worker:
             await self._hang_up()
         return False
 
-    async def _wait_for_relay(self) -> None:
-        if not self._bench.relay.is_open:
+    async def _wait_for_relay(self) -> bool:
+        """Whether the relay takes mails. Where it does not, the worker whose turn it is tries it."""
+        relay = self._bench.relay
+        if not relay.is_open:
             self.state = "waiting"
-            await self._bench.relay.permission()
-            if not self._bench.relay.is_open:  # this worker is the one that tries
-                await self._connect()
+            try:
+                async with asyncio.timeout(LOOK_ROUND_SECONDS):
+                    await relay.permission()
+            except TimeoutError:
+                return False
+            if not relay.is_open:  # this worker is the one that tries, anew: a connection from before proves nothing
+                await self._connect(anew=True)
+        return relay.is_open
 
     async def _may_begin(self) -> bool:
         """Whether results have room and the lease holds; waits a little where not."""
@@ -167,6 +174,10 @@ class Worker:
         if bench.heartbeat.holds and bench.acks.has_room:
             return True
         self.state = "waiting"
+        if not bench.heartbeat.holds and bench.heartbeat.established.is_set():
+            # The lease has run out and the heartbeat is still to find out: what is waited for below would not wait.
+            await asyncio.sleep(LEASE_ENDED_SECONDS)
+            return False
         waiting_for = bench.heartbeat.established.wait() if not bench.heartbeat.holds else bench.acks.wait_for_room()
         try:
             async with asyncio.timeout(LOOK_ROUND_SECONDS):
@@ -175,15 +186,15 @@ class Worker:
             return False
         return bench.heartbeat.holds and bench.acks.has_room
 
-    async def _connect(self) -> bool:
-        """Have a session that takes mails, if the relay lets us."""
-        if self.warm:
+    async def _connect(self, *, anew: bool = False) -> bool:
+        """Have a session that takes mails, if the relay lets us; `anew`, not the one that there is."""
+        if self.warm and not anew:
             return True
-        await self._hang_up()
         relay = self._bench.relay
         try:
+            await self._hang_up()
             made = await self._bench.transport.connect()
-        except asyncio.CancelledError:
+        except BaseException:
             relay.give_up_probe()
             raise
         rest = 0.0
@@ -248,6 +259,11 @@ class Worker:
             bench.settling.record(prepared)
             return
         if job.at_most_once and not await bench.marks.mark(job, MARK_SECONDS):
+            bench.settling.release([job])
+            return
+        if (
+            not bench.heartbeat.holds
+        ):  # lost while attachments were read or the mark was written: others may send it now
             bench.settling.release([job])
             return
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.

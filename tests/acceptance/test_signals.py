@@ -19,6 +19,7 @@ MIDDLE = 600
 GRACE_SECONDS = 5.0
 HURRY_SECONDS = 5.0  # a forced exit waits for nothing but bounded farewells
 LONG_GRACE_SECONDS = 60.0
+LEASE_SECONDS = 3.0
 
 
 async def test_sigterm_under_load_sends_nothing_twice(
@@ -128,3 +129,21 @@ async def test_sighup_with_a_bad_settings_file_changes_nothing(
         await insert_mails(app_connection, 10)
         await all_recorded(owner, 10)
         assert "Traceback" not in daemon.output
+
+
+async def test_a_daemon_that_stood_still_for_longer_than_its_lease_goes_on(
+    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon
+) -> None:
+    async with Sink() as sink:
+        daemon = start_daemon(worker_url, sink.port, LEASE_SECONDS=LEASE_SECONDS, HEARTBEAT_SECONDS=LEASE_SECONDS / 3)
+        await daemon.ready()
+
+        # given a daemon that is stopped, as a paused machine is, until nobody holds its lease any more
+        daemon.send(signal.SIGSTOP)
+        await asyncio.sleep(LEASE_SECONDS + 0.5)
+
+        # when it wakes, then it finds out, takes a new lease and sends
+        daemon.send(signal.SIGCONT)
+        await insert_mails(app_connection, 1)
+        await all_recorded(owner, 1)
+        assert sink.message_ids.total() == 1
