@@ -74,6 +74,7 @@ class Heartbeat:
         self._trouble = trouble
         self._wards = wards
         self._presence: Presence | None = None
+        self._answered: list[int] = []  # leases under which jobs may stand that this process still answers for
         self._clock = LeaseClock(settings.lease_seconds)
 
     @property
@@ -94,13 +95,15 @@ class Heartbeat:
         """
         await self._leave()
         asked = time.monotonic()
-        before = self.daemon_id
         self._presence = await Presence.open(self._settings, self._dsn, self.woken)
         self.registration = await self._leases.register()
+        before = self._answered.copy()
+        self._answered.append(self.daemon_id)  # whatever breaks off below may have happened all the same
         if await self._presence.prove(self.daemon_id):
             await self._leases.vouch(self.daemon_id)
         if before:
             await self._leases.adopt(self.daemon_id, before, self._wards.held())
+        self._answered = [self.daemon_id]
         self._clock.renewed(asked)
         self._vitals.daemon_id = self.daemon_id
         self._vitals.liveness_lost = False

@@ -154,6 +154,8 @@ class AckWriter:
                 return
 
     async def _write(self, results: Sequence[Result]) -> int:
+        # In the order of ids, in which a new lease adopts them: rows locked in two orders would be a deadlock.
+        results = sorted(results, key=lambda result: result.job.id)
         sent = [result for result in results if isinstance(result, Sent)]
         others = [result for result in results if not isinstance(result, Sent)]
         matched = 0

@@ -86,13 +86,13 @@ class Leases:
         )
         return renewed is not None
 
-    async def adopt(self, daemon_id: int, before: int, job_ids: Sequence[int]) -> int:
-        """Take over, after a lost session, what this process still answers for, and end its lease from before, so that the
+    async def adopt(self, daemon_id: int, before: Sequence[int], job_ids: Sequence[int]) -> int:
+        """Take over, after a lost session, what this process still answers for, and end its leases from before, so that the
         rest of its jobs runs again at once; how many were still there. Raises as `Gateway.fetch`.
 
         Args:
             daemon_id: the new lease.
-            before: the lost one.
+            before: those under which its jobs may still stand.
             job_ids: mails in flight and results that are not written.
         """
         adopted: int = await self._gateway.fetchval("leases/adopt", daemon_id, before, job_ids)

@@ -44,7 +44,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "inspect/oldest_due": ("20000",),
     "inspect/schema_version": (),
     "inspect/workers": (),
-    "leases/adopt": ("2", "1", "{20,40,60}"),
+    "leases/adopt": ("2", "{1}", "{20,40,60}"),
     "leases/announce_idle": (),
     "leases/disown": ("1", "{20,40,60}"),
     "leases/end_dead": ("1", "2"),

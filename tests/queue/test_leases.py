@@ -226,7 +226,7 @@ async def test_after_a_lost_session_the_process_keeps_what_it_answers_for(
     forgotten = await claim(database, before, app_connection)
     after = (await leases.register()).daemon_id
 
-    assert await leases.adopt(after, before, [in_flight.id, 4711]) == 1
+    assert await leases.adopt(after, [before], [in_flight.id, 4711]) == 1
     rescued = await leases.rescue()
 
     row = await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", in_flight.id)
