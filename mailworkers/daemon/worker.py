@@ -82,6 +82,7 @@ class Worker:
         self._on_the_way: deque[OnTheWay] = deque()
         self._beginning: Job | None = None
         self._stopping = False
+        self._loop = asyncio.get_running_loop()  # asking for it costs a system call
 
     @property
     def warm(self) -> bool:
@@ -231,7 +232,7 @@ class Worker:
                 self._beginning = None
             if not self._on_the_way:
                 return
-            await self._finish_oldest()
+            await self._finish_some()
 
     def _allowed(self) -> bool:
         bench = self._bench
@@ -245,7 +246,7 @@ class Worker:
     async def _begin(self, session: Session, job: Job) -> None:
         bench = self._bench
         left = bench.job_deadline - (time.monotonic() - job.claimed)
-        deadline = asyncio.get_running_loop().time() + left
+        deadline = self._loop.time() + left
         if left <= 0:  # it waited so long in the buffer that it is not ours any more
             bench.settling.release([job])
             return
@@ -273,11 +274,12 @@ class Worker:
         future = session.submit(prepared.mail, deadline)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), future))
 
-    async def _finish_oldest(self) -> None:
-        oldest = self._on_the_way[0]
-        await _ended(oldest.future)
-        self._on_the_way.popleft()
-        self._settle(oldest, oldest.future.result())
+    async def _finish_some(self) -> None:
+        """Wait for the oldest mail's end, and settle with it those that ended meanwhile: the next ones leave together."""
+        await _ended(self._on_the_way[0].future)
+        while self._on_the_way and self._on_the_way[0].future.done():
+            mail = self._on_the_way.popleft()
+            self._settle(mail, mail.future.result())
 
     def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
         if isinstance(outcome, RelayDown):
@@ -311,6 +313,6 @@ class Worker:
 async def _ended(future: asyncio.Future[Outcome]) -> None:
     """Wait for a mail's end. Whoever cancels this worker must not cancel the future with it: its outcome is to be recorded."""
     if not future.done():
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[None] = future.get_loop().create_future()
         future.add_done_callback(lambda _future: None if waiter.done() else waiter.set_result(None))
         await waiter

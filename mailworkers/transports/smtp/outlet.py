@@ -25,12 +25,13 @@ class Outlet:
     own bytes. So the memory is bounded, and what waits here has certainly not left.
     """
 
-    __slots__ = ("_batch", "_ends", "_held", "_owes", "_transport", "owed", "paused")
+    __slots__ = ("_batch", "_ends", "_held", "_owes", "_size", "_transport", "owed", "paused")
 
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         transport.set_write_buffer_limits(high=SLICE, low=0)
         self._transport = transport
         self._batch: list[bytes] = []
+        self._size = 0
         self._owes = 0
         self._ends: list[Transaction] = []
         self._held: deque[_Piece] = deque()
@@ -53,7 +54,10 @@ class Outlet:
         if len(data) > SLICE:
             self._add_slices(data, owes, ends)
             return
+        if self._size + len(data) > SLICE:
+            self.flush()
         self._batch.append(data)
+        self._size += len(data)
         self._owes += owes
         if ends is not None:
             self._ends.append(ends)
@@ -64,6 +68,7 @@ class Outlet:
             batch = self._batch
             piece = _Piece(batch[0] if len(batch) == 1 else b"".join(batch), self._owes, tuple(self._ends))
             self._batch = []
+            self._size = 0
             self._ends.clear()
             self._owes = 0
             self._put(piece)
@@ -77,6 +82,7 @@ class Outlet:
     def discard(self) -> None:
         """Forget what has not been written."""
         self._batch.clear()
+        self._size = 0
         self._held.clear()
 
     def _add_slices(self, data: bytes, owes: int, ends: Transaction | None) -> None:
