@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from mailworkers.db.pool import Gateway
 from mailworkers.errors import DatabaseError
+from mailworkers.queue.portion import Portion
 from mailworkers.queue.states import Ended, Failure, Result, Retry, Sent, Snooze
 
 FIRST_BACKOFF_SECONDS = 0.1  # a write that failed is tried again soon: every mail behind it is at stake
@@ -64,6 +65,7 @@ class AckWriter:
         self._batch = batch
         self._delay = delay
         self._bound = bound
+        self._portion = Portion(bound)
         self._on_written = on_written
         self._on_trouble = on_trouble
         self._pending: deque[Result] = deque()
@@ -121,7 +123,7 @@ class AckWriter:
             try:
                 await self._write_until_done(results)
             except asyncio.CancelledError:
-                self._pending.extendleft(reversed(results))
+                self._pending.extendleft(reversed(self._writing))
                 raise
             finally:
                 self._writing = ()
@@ -138,20 +140,25 @@ class AckWriter:
     async def _write_until_done(self, results: Sequence[Result]) -> None:
         backoff = FIRST_BACKOFF_SECONDS
         repeated = False
-        while True:
+        while results:
+            part = results[: self._portion.size]
             began = time.perf_counter()
             try:
-                matched = await self._write(results)
+                matched = await self._write(part)
             except DatabaseError as trouble:
                 self.stalled = True
+                self._portion.failed()
                 self._on_trouble(trouble)
                 await asyncio.sleep(backoff * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
                 repeated = True
             else:
                 self.stalled = False
-                self._on_written(Written(results, matched, time.perf_counter() - began, repeated))
-                return
+                self._portion.worked()
+                backoff = FIRST_BACKOFF_SECONDS
+                results = results[len(part) :]
+                self._writing = results
+                self._on_written(Written(part, matched, time.perf_counter() - began, repeated))
 
     async def _write(self, results: Sequence[Result]) -> int:
         # In the order of ids, in which a new lease adopts them: rows locked in two orders would be a deadlock.

@@ -9,11 +9,14 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mailworkers import __version__
 from mailworkers.db.pool import Gateway
+from mailworkers.errors import DatabaseError
+from mailworkers.queue.portion import Portion
 
 # A session lock found free once may be a daemon that is just connecting again; twice, this far apart, it is dead.
 SUSPICION_SECONDS = 2.0
@@ -57,6 +60,7 @@ class Leases:
         self._gateway = gateway
         self._instance = instance
         self._lease_seconds = lease_seconds
+        self._portion = Portion(RESCUE_BATCH)
 
     async def register(self) -> Registration:
         """Begin a lease. Raises as `Gateway.fetch`."""
@@ -99,9 +103,10 @@ class Leases:
         return adopted
 
     async def disown(self, daemon_id: int, job_ids: Sequence[int]) -> int:
-        """Release all jobs of a lease but `job_ids`; how many. Raises as `Gateway.fetch`."""
-        disowned: int = await self._gateway.fetchval("leases/disown", daemon_id, job_ids)
-        return disowned
+        """Release jobs of a lease, all but `job_ids`; how many. Where there are very many, some are left for the next time.
+        Raises as `Gateway.fetch`."""
+        row = await self._take_back("leases/disown", daemon_id, job_ids)
+        return int(row["again"])
 
     async def end_dead(self, daemon_id: int) -> list[int]:
         """End the leases of other daemons that are dead; their ids. Raises as `Gateway.fetch`."""
@@ -110,8 +115,7 @@ class Leases:
 
     async def rescue(self) -> Rescued:
         """Take back the jobs of ended leases. Raises as `Gateway.fetch`."""
-        row = await self._gateway.fetchrow("leases/rescue", MOST_RESCUES, RESCUE_BATCH)
-        assert row is not None
+        row = await self._take_back("leases/rescue", MOST_RESCUES)
         return Rescued(row["again"], row["parked"])
 
     async def expire(self, retry_seconds: float) -> Rescued:
@@ -120,9 +124,19 @@ class Leases:
         Args:
             retry_seconds: until the next try of such a job.
         """
-        row = await self._gateway.fetchrow("leases/expire", retry_seconds, RESCUE_BATCH)
-        assert row is not None
+        row = await self._take_back("leases/expire", retry_seconds)
         return Rescued(row["again"], row["parked"])
+
+    async def _take_back(self, name: str, *args: object) -> Mapping[str, Any]:
+        """Run a statement whose last argument is how many jobs it may take back."""
+        try:
+            row: Mapping[str, Any] | None = await self._gateway.fetchrow(name, *args, self._portion.size)
+        except DatabaseError:
+            self._portion.failed()
+            raise
+        self._portion.worked()
+        assert row is not None
+        return row
 
     async def end_own(self, daemon_id: int, why: str) -> None:
         """End this daemon's lease, when it stops. Raises as `Gateway.fetch`."""
