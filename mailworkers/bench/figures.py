@@ -46,8 +46,8 @@ class Percentiles:
 class Passage:
     """One run through the queue.
 
-    `stages` in CPU microseconds a mail; `arrived` is the relay's own count, None where it cannot be asked; `why_not` is a
-    reply to one that was not sent.
+    Every mail of it was sent once and is recorded so. `stages` in CPU microseconds a mail; `arrived` is the relay's own
+    count, None where it cannot be asked.
     """
 
     speed: Speed
@@ -55,21 +55,12 @@ class Passage:
     stages: Mapping[str, float]
     statements: int
     peak_bytes: int
-    insert_to_sent: Percentiles | None
-    recorded: int
-    not_sent: int
-    left_over: int
+    insert_to_sent: Percentiles
     arrived: int | None
-    why_not: str | None = None
 
     @property
     def statements_per_mail(self) -> float:
         return self.statements / max(1, self.speed.mails)
-
-    def agrees(self, jobs: int) -> bool:
-        """Whether each mail was sent once and is recorded so, by both counts."""
-        counts = {self.recorded, jobs if self.arrived is None else self.arrived}
-        return counts == {jobs} and not (self.not_sent or self.left_over)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +105,6 @@ class Report:
         others = {name: self.reference(name).per_second for name in self.references}
         others["queue without SMTP"] = self.queue_alone.speed.per_second
         return {name: self.passage.speed.per_second / speed for name, speed in others.items() if speed > 0}
-
-    @property
-    def complete(self) -> bool:
-        """Whether every mail of every run is accounted for."""
-        return all(one.agrees(self.plan.jobs) for one in (*self.passages, *self.without_smtp))
 
 
 def _middle(passages: Sequence[Passage]) -> Passage:

@@ -54,7 +54,7 @@ async def measure_passage(ground: Ground, progressed: Progressed, *, smtp: bool 
         smtp: False lets a transport accept every mail at once.
 
     Raises:
-        BenchFailed: a process ended, or nothing went on.
+        BenchFailed: a process ended, nothing went on, or not every mail is accounted for.
         DatabaseError: as every call.
     """
     plan, mails = ground.plan, Mails(ground.plan.size)
@@ -73,12 +73,13 @@ async def measure_passage(ground: Ground, progressed: Progressed, *, smtp: bool 
                 begun = await _ask_all(daemons, "measure")
             began = time.monotonic()
             committed = await owner.fetchval(Queries(schema)["bench/clock"])
-            await _until_recorded(owner, Queries(schema)["bench/sent"], plan.jobs, progressed)
+            await _until_recorded(owner, Queries(schema)["bench/ended"], plan.jobs, progressed)
             seconds = time.monotonic() - began
             ended = await _ask_all(daemons, "measured")
         after = await ground.relay.count()
         account = await owner.fetchrow(Queries(schema)["bench/account"], committed, timeout=ACCOUNT_SECONDS)
     arrived = after - before if smtp and before is not None and after is not None else None
+    _must_agree(account, arrived, plan.jobs)
     speed = Speed(account["sent"], seconds, _difference(begun, ended, "cpu_seconds"))
     return Passage(
         speed=speed,
@@ -86,13 +87,25 @@ async def measure_passage(ground: Ground, progressed: Progressed, *, smtp: bool 
         stages=_stages(speed, begun, ended),
         statements=int(_difference(begun, ended, "statements")),
         peak_bytes=max(int(one["peak_bytes"]) for one in ended),
-        insert_to_sent=Percentiles(*account["insert_to_sent"]) if account["sent"] else None,
-        recorded=account["sent"],
-        not_sent=account["not_sent"],
-        left_over=account["left_over"],
+        insert_to_sent=Percentiles(*account["insert_to_sent"]),
         arrived=arrived,
-        why_not=account["why_not"],
     )
+
+
+def _must_agree(account: Mapping[str, Any], arrived: int | None, jobs: int) -> None:
+    """Raises BenchFailed unless each mail is recorded as sent, and arrived, once."""
+    sent = account["sent"]
+    if sent == jobs and arrived in (None, jobs) and not (account["not_sent"] or account["left_over"]):
+        return
+    counts = [
+        f"{sent:,} recorded as sent",
+        f"{account['not_sent']:,} as not sent",
+        f"{account['left_over']:,} left over",
+    ]
+    if arrived is not None:
+        counts.insert(0, f"{arrived:,} arrived")
+    why = f"; the relay said: {account['why_not']}" if account["why_not"] else ""
+    raise BenchFailed(f"of {jobs:,} mails, {', '.join(counts)}{why}")
 
 
 async def _ask_all(daemons: Sequence[Child], command: str) -> list[dict[str, Any]]:
@@ -100,16 +113,16 @@ async def _ask_all(daemons: Sequence[Child], command: str) -> list[dict[str, Any
 
 
 async def _until_recorded(owner: Any, query: str, jobs: int, progressed: Progressed) -> None:
-    """Return once so many mails are committed as sent, as another session sees it, or as the rest will not come."""
+    """Return once so many mails are committed with their end, as another session sees it. Raises BenchFailed."""
     last, seen = time.monotonic(), 0
     while seen < jobs:
-        sent = await owner.fetchval(query)
-        if sent > seen:
-            last, seen = time.monotonic(), sent
+        ended = await owner.fetchval(query)
+        if ended > seen:
+            last, seen = time.monotonic(), ended
             progressed(seen)
         elif time.monotonic() - last > STALL_SECONDS:
             raise BenchFailed(
-                f"only {seen:,} of {jobs:,} mails were sent, and no other for {STALL_SECONDS:.0f} s",
+                f"only {seen:,} of {jobs:,} mails have ended, and no other for {STALL_SECONDS:.0f} s",
                 "What the daemon says is above",
             )
         if seen < jobs:

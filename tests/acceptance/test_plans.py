@@ -29,7 +29,7 @@ GROWING = (
 )  # fmt: skip
 MAY_SCAN = {
     "bench/account": "the bench's own schema holds nothing but the bench's own mails",
-    "bench/sent": "as above, and a row a minute and daemon",
+    "bench/ended": "as above, and a row a minute and daemon",
     "demo/ends": "the demo's own database holds nothing but the demo's own mails",
     "limits/purge": "once an hour, one row a worker and workspace: an index would cost every lease more",
     "maintenance/look_for_trouble": "the first row of a table that is empty where all is well",
@@ -40,7 +40,7 @@ MAY_SCAN_BY_DEFAULT = MAY_SCAN | {"queue/depth": "most rows are in the state tha
 MOST_PAGES = 1500  # of about 50,000; a bound for what touches a few rows, or a thousand of one index
 MOST_PAGES_OF = {
     "bench/account": 120_000,  # as above: all jobs and all of a history, which are the bench's
-    "bench/sent": 4000,  # here a day of two daemons' minutes
+    "bench/ended": 4000,  # here a day of two daemons' minutes
     "demo/ends": 20_000,  # as above: all of a history, which is the demo's
     "leases/rescue": 40_000,  # rewrites 200 jobs of dead daemons
     "leases/expire": 10_000,  # rewrites 50 jobs past their deadline

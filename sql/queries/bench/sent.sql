@@ -1,3 +1,0 @@
--- How many mails the record has as sent, from the daemons' counts by the minute, which each group commit keeps exact.
--- worker_metrics of the bench's own schema: a few rows, whatever the number of mails.
-SELECT coalesce(sum(sent), 0)::bigint FROM mailworkers.worker_metrics

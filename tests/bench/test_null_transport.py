@@ -1,0 +1,28 @@
+"""The transport that takes everything keeps the contract of sessions."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mailworkers.bench.mails import Mails
+from mailworkers.bench.null_transport import NullTransport
+from mailworkers.replies import Accepted
+
+
+async def test_it_accepts_each_mail_in_its_turn_and_no_more_than_its_window() -> None:
+    session = await NullTransport().connect()
+    mail = Mails(3_000).wire(1)
+    futures = []
+    while session.ready():
+        futures.append(session.submit(mail, 0.0))
+
+    assert len(futures) == session.window
+    assert not any(future.done() for future in futures)
+    assert session.idle_since is None
+
+    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*futures))
+    assert session.ready()
+    assert session.idle_since is not None
+
+    await session.close(1.0)
+    assert not session.usable
