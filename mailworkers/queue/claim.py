@@ -12,6 +12,9 @@ from mailworkers.queue.depth import QueueDepth
 from mailworkers.queue.states import Job, Lane
 
 MOST_HEADS = 20_000  # (lane, priority) pairs that one look returns: a bound on memory, not an expectation
+# Content that one claim may bring, beyond its first job. A row may hold 40 MB, and hundreds of them would neither come
+# within a statement's time-out nor fit into memory.
+MOST_OCTETS = 32 * 1024 * 1024
 DEPTH_BOUND = 10_000  # states are counted exactly up to here, so that no look ever scans a large table
 
 
@@ -52,7 +55,7 @@ class Claims:
         ]
 
     async def claim(self, wishes: Sequence[Wish], daemon_id: int) -> list[Job]:
-        """Take what the wishes name, in the order in which it was due.
+        """Take what the wishes name, in the order in which it was due, or less where jobs are large.
 
         Args:
             wishes: lanes, bounds and counts.
@@ -72,6 +75,7 @@ class Claims:
             [wish.take for wish in wishes],
             daemon_id,
             self._deadline_seconds,
+            MOST_OCTETS,
         )
         now = time.monotonic()
         rows.sort(key=lambda row: (row["priority"], row["scheduled_at"], row["id"]))

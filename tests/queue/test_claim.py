@@ -119,3 +119,18 @@ async def test_due_jobs_are_counted_up_to_a_bound(claims: Claims, app_connection
     heads = await claims.heads()
     assert await claims.count_due(heads, 100) == 7
     assert await claims.count_due(heads, 4) == 4
+
+
+async def test_a_claim_of_large_jobs_brings_no_more_than_memory_and_time_allow(
+    claims: Claims, daemon_id: int, app_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworkers.queue.claim.MOST_OCTETS", 10_000)
+    ids = await insert(app_connection, 8, text_body="x" * 4000)
+    wishes = everything(await claims.heads())
+
+    # then the job that goes beyond is the last, and the others are there for whoever comes next
+    portions = [[job.id for job in await claims.claim(wishes, daemon_id)] for _ in range(3)]
+    assert portions == [ids[:3], ids[3:6], ids[6:]]
+    assert len(await claims.claim(wishes, daemon_id)) == 0
+    (huge,) = await insert(app_connection, text_body="x" * 20_000)
+    assert [job.id for job in await claims.claim(wishes, daemon_id)] == [huge]

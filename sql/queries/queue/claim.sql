@@ -1,17 +1,19 @@
 -- Claim due jobs of several lanes under one new lease number, if the daemon's own lease still holds.
 -- Index email_jobs_ready, one descent for each wanted (lane, priority) from its bound on; then the primary key.
--- $1…$3 lanes and priorities, $4 $5 their bounds, $6 how many of each, $7 daemon, $8 seconds to each job's deadline.
+-- $1…$3 lanes and priorities, $4 $5 their bounds, $6 how many of each, $7 daemon, $8 seconds to each job's deadline, $9 octets of
+-- content in all: with the row that goes beyond, the claim ends. Sizes are read from the rows' heads, not their contents.
 WITH fence AS MATERIALIZED (
     SELECT nextval('mailworkers.lease_numbers') AS lease
     FROM mailworkers.email_daemons
     WHERE id = $7::bigint AND ended_at IS NULL AND lease_until > now()
 ), picked AS MATERIALIZED (
-    SELECT job.id
+    SELECT job.id, sum(job.octets) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS octets_before
     FROM fence
     CROSS JOIN unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[], $6::integer[])
         AS wanted(workspace_id, destination_group, priority, from_at, from_id, take)
     CROSS JOIN LATERAL (
-        SELECT id
+        SELECT id, coalesce(octet_length(text_body), 0) + coalesce(octet_length(html_body), 0)
+            + coalesce(pg_column_size(attachments), 0)::bigint AS octets
         FROM mailworkers.email_jobs
         WHERE status IN ('waiting', 'retrying')
           AND workspace_id = wanted.workspace_id COLLATE "C"
@@ -29,7 +31,7 @@ SET status = 'sending',
     lease = (SELECT lease FROM fence),
     daemon_id = $7::bigint,
     deadline = now() + $8::float8 * interval '1 second'
-WHERE id = ANY (ARRAY(SELECT id FROM picked))
+WHERE id = ANY (ARRAY(SELECT id FROM picked WHERE coalesce(octets_before, 0) < $9::bigint))
 RETURNING id, lease, workspace_id, destination_group, campaign_id, priority, scheduled_at, created_at, attempts,
     max_retries, job_type, delivery, message_token, to_email, to_name, from_email, from_name, reply_to, cc, bcc,
     subject, text_body, html_body, template, data, headers, attachments, payload,
