@@ -16,7 +16,9 @@ CACHE_BYTES = 4 * 1024 * 1024  # some hundred bodies; a small VPS does not feel 
 # What quoted-printable leaves as it is. Both sets are what `b2a_qp` does, needed to foresee its length.
 _QP_PLAIN = bytes(set(range(32, 127)) - {ord("=")}) + b"\t\r\n"
 _HEAD_7BIT = {
-    subtype: f"Content-Type: text/{subtype}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+    subtype: f"Content-Type: text/{subtype}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n".encode(
+        "ascii"
+    )
     for subtype in ("plain", "html")
 }
 
@@ -40,7 +42,7 @@ def text_part(text: str, subtype: str, field: str) -> bytes:
     if "\0" in text:
         raise ComposeError(f"{field} contains the character U+0000 at position {text.index(chr(0)) + 1}")
     if text.isascii() and _has_short_lines(text):
-        return (_HEAD_7BIT[subtype] + _crlf(text)).encode("ascii")
+        return _HEAD_7BIT[subtype] + _crlf(text.encode("ascii"))
     key = (subtype, text)
     part = _encoded.get(key)
     if part is None:
@@ -57,11 +59,12 @@ def base64_lines(data: bytes) -> bytes:
     return b"\r\n".join(lines)
 
 
-def _crlf(text: str) -> str:
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = text.replace("\n", "\r\n")
-    return text if text.endswith("\n") else text + "\r\n"
+def _crlf(data: bytes) -> bytes:
+    """Every line end as CRLF. On octets, because their `replace` takes a third of the time of a text's."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data.replace(b"\n", b"\r\n")
+    return data if data.endswith(b"\n") else data + b"\r\n"
 
 
 def _has_short_lines(text: str) -> bool:
@@ -76,7 +79,7 @@ def _has_short_lines(text: str) -> bool:
 
 def _encode(text: str, subtype: str, field: str) -> bytes:
     try:
-        data = _crlf(text).encode()
+        data = _crlf(text.encode())
     except UnicodeEncodeError as bad:
         raise ComposeError(f"{field} contains a lone surrogate at position {bad.start + 1}") from None
     charset = "us-ascii" if text.isascii() else "utf-8"
