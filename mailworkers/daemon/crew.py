@@ -77,6 +77,11 @@ class Crew:
                 self._running[slot] = self._tasks.create_task(self._run(worker), name=f"worker {worker.name}")
             slot += 1
 
+    def abort(self) -> None:
+        """Drop all connections at once."""
+        for worker in self._workers.values():
+            worker.abort()
+
     async def drain(self, timeout: float) -> bool:
         """Let mails on their way end, for at most `timeout` seconds, then abort; tells whether all ended by themselves."""
         for worker in self._workers.values():
@@ -85,8 +90,7 @@ class Crew:
         if not tasks:
             return True
         _, late = await asyncio.wait(tasks, timeout=timeout)
-        for worker in self._workers.values():
-            worker.abort()
+        self.abort()
         if late:
             _, late_still = await asyncio.wait(late, timeout=1.0)
             for task in late_still:

@@ -55,13 +55,13 @@ class Maintenance:
     async def run(self) -> None:
         """Run all loops until cancelled."""
         async with asyncio.TaskGroup() as loops:
-            for where, seconds, step in (
-                ("rescue", SWEEP_SECONDS, self.sweep),
-                ("depth", DEPTH_SECONDS, self.measure),
-                ("trouble", TROUBLE_SECONDS, self.look_for_trouble),
-                ("housekeeping", HOUSEKEEPING_SECONDS, self.keep_house),
+            for where, seconds, step, grave in (
+                ("rescue", SWEEP_SECONDS, self.sweep, True),
+                ("depth", DEPTH_SECONDS, self.measure, False),
+                ("trouble", TROUBLE_SECONDS, self.look_for_trouble, False),
+                ("housekeeping", HOUSEKEEPING_SECONDS, self.keep_house, False),
             ):
-                loops.create_task(self._house.trouble.keep_doing(where, seconds, step))
+                loops.create_task(self._house.trouble.keep_doing(where, seconds, step, grave=grave))
 
     async def sweep(self) -> None:
         """End dead daemons' leases and take back what they hold; give up attempts past their deadline."""
@@ -83,7 +83,9 @@ class Maintenance:
     async def look_for_trouble(self) -> None:
         """Warn of a transaction that holds vacuum back, and of history rows outside every month."""
         row = await self._house.database.claims.fetchrow("maintenance/look_for_trouble", HORIZON_SECONDS)
-        warnings: dict[str, str] = {}
+        warnings = self._house.vitals.warnings
+        warnings.pop("history", None)
+        warnings.pop("horizon", None)
         if row is not None and row["strays"]:
             warnings["history"] = (
                 "history rows lie in a default partition: no month's partition took them; "
@@ -94,17 +96,15 @@ class Maintenance:
                 f"a transaction of {row['application_name'] or 'an unnamed client'} (pid {row['pid']}) has been open "
                 f"for {row['seconds']:.0f} s and keeps vacuum from cleaning the queue: end it"
             )
-        self._house.vitals.warnings.clear()
-        self._house.vitals.warnings.update(warnings)
 
     async def keep_house(self) -> None:
         """Make partitions ahead, drop those past retention, forget old keys, figures and daemons."""
         gateway = self._house.database.claims
         months = self._house.retention_months()
         await gateway.execute("maintenance/make_partitions", MONTHS_AHEAD)
-        await gateway.execute("maintenance/drop_partitions", months)
         await gateway.execute("maintenance/purge_keys", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_blobs", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
         await gateway.execute("leases/forget")
         await gateway.execute("limits/purge", PURGE_BATCH)
+        await gateway.execute("maintenance/drop_partitions", months)  # last: it waits for locks

@@ -14,10 +14,12 @@ from mailworkers.daemon.outcomes import THROTTLED_SECONDS, jittered, result_of
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.states import Ended, Job, Lane, Result, Retry, Sent, Snooze
-from mailworkers.replies import Accepted, Broken, Outcome, Rejected, Throttled
+from mailworkers.replies import Accepted, Broken, Outcome, Rejected, Reply, Stage, Throttled
 
 # A sender that was refused needs a person; meanwhile few of its mails are burnt.
 POLICY_REST_SECONDS = 300.0
+# So many recipients refused one after the other, with no mail accepted between, are the sender's trouble, not theirs.
+RECIPIENTS_IN_A_ROW = 3
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class Settling:
         self._rest_lane = rest_lane
         self._schedule = schedule
         self._tried_again: set[int] = set()
+        self._refusals: dict[Lane, int] = {}
         self._durations: list[float] = []
         self._waits: list[float] = []
 
@@ -66,16 +69,19 @@ class Settling:
         """
         match outcome:
             case Accepted():
+                self._refusals.pop(job.lane, None)
                 self._note_sent(job, began)
             case Broken() if may_try_again and job.id not in self._tried_again:
                 self._tried_again.add(job.id)
                 self._buffer.put_back(job)
                 return False
-            case Throttled(text, _, retry_after):
+            case Throttled(text, reply, retry_after):
                 self._metrics.throttled()
-                self._rest(job.lane, retry_after or THROTTLED_SECONDS, text)
-            case Rejected(policy=True, text=text):
-                self._rest(job.lane, POLICY_REST_SECONDS, text)
+                if self._concerns_lane(job.lane, reply):
+                    self._rest(job.lane, retry_after or THROTTLED_SECONDS, text)
+            case Rejected(policy=True, text=text, reply=reply):
+                if self._concerns_lane(job.lane, reply):
+                    self._rest(job.lane, POLICY_REST_SECONDS, text)
         self.record(result_of(job, outcome, message_id, self._schedule()))
         return isinstance(outcome, Accepted)
 
@@ -108,6 +114,13 @@ class Settling:
         if written.matched < len(written.results) and not written.repeated:
             self._metrics.stale_acks(len(written.results) - written.matched)
             log.warning("results came after their lease", results=len(written.results), matched=written.matched)
+
+    def _concerns_lane(self, lane: Lane, reply: Reply | None) -> bool:
+        """Whether a refusal is about the sender. One recipient may be refused for reasons of its own, or greylisted."""
+        if reply is None or reply.stage is not Stage.RCPT:
+            return True
+        self._refusals[lane] = self._refusals.get(lane, 0) + 1
+        return self._refusals[lane] >= RECIPIENTS_IN_A_ROW
 
     def _note_sent(self, job: Job, began: float) -> None:
         if self._metrics.enabled:

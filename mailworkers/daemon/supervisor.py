@@ -185,6 +185,7 @@ class Life:
     async def _stop(self, page: Page | None) -> None:
         daemon = self._daemon
         daemon.vitals.phase = "stopped"
+        daemon.crew.abort()  # before the lease ends: nothing may still be leaving when others take over
         for loop in self._loops:
             loop.cancel()
         if self._loops:

@@ -27,6 +27,8 @@ from mailworkers.replies import Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
 
 QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
+# Of a job's deadline: given up here a little before the database does, so that a reply in between is still recorded.
+DEADLINE_SHARE = 0.98
 MARK_SECONDS = 10.0  # the mark is one statement; a database that takes longer is in trouble
 LOOK_ROUND_SECONDS = 1.0  # a waiting worker looks at its orders so often, should it have missed a wake-up
 LEASE_ENDED_SECONDS = 0.1  # between two looks whether there is a lease again, while nobody could tell
@@ -231,6 +233,8 @@ class Worker:
                 await self._begin(session, job)
                 self._beginning = None
             if not self._on_the_way:
+                if session.usable and not session.ready():  # it answered, but reads no more
+                    session.abort()
                 return
             await self._finish_some()
 
@@ -245,7 +249,7 @@ class Worker:
 
     async def _begin(self, session: Session, job: Job) -> None:
         bench = self._bench
-        left = bench.job_deadline - (time.monotonic() - job.claimed)
+        left = bench.job_deadline * DEADLINE_SHARE - (time.monotonic() - job.claimed)
         deadline = self._loop.time() + left
         if left <= 0:  # it waited so long in the buffer that it is not ours any more
             bench.settling.release([job])

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
 from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
 from tests.support.jobs import insert
@@ -156,7 +157,7 @@ async def test_throttling_slows_the_lane_and_spends_no_attempt(
 ) -> None:
     refusals = {"slow@example.org": "450 4.7.0 too many mails, try again in 300 seconds"}
     async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink.port)) as running:
-        (slow,) = await insert(app_connection, workspace_id="a", to_email="slow@example.org")
+        slow, *_ = await insert(app_connection, RECIPIENTS_IN_A_ROW, workspace_id="a", to_email="slow@example.org")
         await eventually(lambda: "a" in running.vitals.resting_lanes, "the lane rests")
         (waits,) = await insert(app_connection, workspace_id="a")
         (other,) = await insert(app_connection, workspace_id="b")
@@ -165,6 +166,18 @@ async def test_throttling_slows_the_lane_and_spends_no_attempt(
         assert (row["attempts"], row["status"]) == (0, "waiting")
         assert row["scheduled_at"] > datetime.now(UTC) + timedelta(seconds=200)
         assert await status(owner, waits) == "waiting"
+
+
+async def test_one_recipient_that_is_refused_by_policy_does_not_stop_the_lane(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    refusals = {"odd@example.org": "554 5.7.1 recipient address rejected: access denied"}
+    async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink.port)) as running:
+        (odd,) = await insert(app_connection, to_email="odd@example.org")
+        await becomes(owner, odd, "failed")
+        (good,) = await insert(app_connection)
+        await becomes(owner, good, "sent")
+        assert running.vitals.resting_lanes == {}
 
 
 async def test_a_connection_that_breaks_before_the_mail_is_taken_costs_no_attempt(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import contextlib
 
 import pytest
 
@@ -46,15 +46,25 @@ async def test_nobody_there() -> None:
 async def test_another_program_on_that_port(answer: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ask, "ANSWER_SECONDS", 0.3)
 
-    async def other(reader: Any, writer: asyncio.StreamWriter) -> None:
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         if answer is not None:
             writer.write(answer)
             writer.close()
-        else:
-            await reader.read()
-            writer.close()
+        gone.set()
 
-    async with await asyncio.start_server(other, "127.0.0.1", 0) as server:
+    gone = asyncio.Event()
+    talks: list[asyncio.StreamWriter] = []
+
+    async def kept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(writer)
+        await other(reader, writer)
+
+    async with await asyncio.start_server(kept, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         assert await ask_local_daemon(Settings(http_port=port)) is None
+        await asyncio.wait_for(gone.wait(), 5)
+    for writer in talks:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
