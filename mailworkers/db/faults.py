@@ -14,6 +14,7 @@ _PASSING_CODES = frozenset({"55P03", "25006"})
 EXPIRING_CODES = frozenset({"25006", "57P01", "57P02", "57P03"})
 
 _HINTS = {
+    "08P01": "If this is a pooler such as pgbouncer: for this command, name the server behind it in DATABASE_URL",
     "28P01": "Check the password in DATABASE_URL",
     "28000": "Check the user in DATABASE_URL, and pg_hba.conf on the server",
     "3D000": "Create the database, or check its name in DATABASE_URL",

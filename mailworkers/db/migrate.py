@@ -13,12 +13,20 @@ import asyncpg
 
 from mailworkers.db.faults import as_ours
 from mailworkers.db.pool import CONNECT_SECONDS, FAULTS
+from mailworkers.db.pooler import NAMELESS
 from mailworkers.db.queries import DEFAULT_SCHEMA, in_schema, sql_folder
 from mailworkers.errors import DatabaseRefused, SchemaMismatch
 
 LOCK_WAIT_SECONDS = 60.0  # another migration under way; more than any of ours takes on a large table
 STATEMENT_SECONDS = 3600.0  # an index on a large table may take long: only hanging for ever is wrong
 OLDEST_SERVER = 140000  # SQL-standard function bodies came with PostgreSQL 14
+APPLICATION = "mailworkers migrate"
+# Poolers in transaction mode refuse such parameters, which is right: the lock that keeps two migrations apart needs a session.
+_MIGRATING = {
+    "application_name": APPLICATION,
+    "lock_timeout": str(int(LOCK_WAIT_SECONDS * 1000)),
+    "client_min_messages": "warning",
+}
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 _BOOTSTRAP = f"""
@@ -81,7 +89,7 @@ async def migrate(
         SchemaMismatch: the database is newer than this version, or a file was changed after it ran.
         DatabaseRefused, DatabaseUnavailable: the database said no, or nothing.
     """
-    connection = await _connect(dsn)
+    connection = await _connect(dsn, _MIGRATING)
     try:
         await _check_server(connection)
         await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 1))", f"{schema}.migrate")
@@ -102,9 +110,10 @@ async def migrate(
 
 async def status(dsn: str, schema: str = DEFAULT_SCHEMA) -> Status:
     """Compare the database with this version and change nothing. Raises as `migrate`, but for SchemaMismatch."""
-    connection = await _connect(dsn)
+    connection = await _connect(dsn, {"application_name": APPLICATION})
     try:
-        return await _compare(connection, schema)
+        async with connection.transaction(readonly=True):  # a pooler lends one session for all of it
+            return await _compare(connection, schema)
     except FAULTS as fault:
         raise as_ours(fault, "reading the schema's version") from fault
     finally:
@@ -176,18 +185,15 @@ async def _check_server(connection: Any) -> None:
         )
 
 
-async def _connect(dsn: str) -> Any:
+async def _connect(dsn: str, server_settings: dict[str, str]) -> Any:
     try:
         return await asyncio.wait_for(
             asyncpg.connect(
                 dsn,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
-                server_settings={
-                    "application_name": "mailworkers migrate",
-                    "lock_timeout": str(int(LOCK_WAIT_SECONDS * 1000)),
-                    "client_min_messages": "warning",
-                },
+                server_settings=server_settings,
+                **NAMELESS,
             ),
             CONNECT_SECONDS,
         )

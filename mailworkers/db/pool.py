@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import asyncpg
 
+from mailworkers.db import pooler
 from mailworkers.db.faults import EXPIRING_CODES, as_ours
 from mailworkers.db.queries import Queries
 from mailworkers.settings import Settings
@@ -54,12 +55,20 @@ class Gateway:
     """Runs named queries on a pool of its own. Every call is bounded and fails with one of our errors.
 
     `statements` counts the calls.
+
+    Args:
+        pool: its own.
+        queries: by name.
+        timeout: seconds for each.
+        opening: statements that begin each use of a connection, which then is one transaction; empty where the pool's
+            connections keep their settings.
     """
 
-    def __init__(self, pool: asyncpg.Pool, queries: Queries, timeout: float) -> None:
+    def __init__(self, pool: asyncpg.Pool, queries: Queries, timeout: float, opening: str = "") -> None:
         self._pool = pool
         self._queries = queries
         self._timeout = timeout
+        self._opening = opening
         self.statements = 0
 
     async def fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
@@ -107,7 +116,12 @@ class Gateway:
         """A connection for more than one named query; faults come out as ours, described by `doing`."""
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                yield connection
+                if self._opening:
+                    async with connection.transaction():
+                        await connection.execute(self._opening, timeout=self._timeout)
+                        yield connection
+                else:
+                    yield connection
         except FAULTS as fault:
             if getattr(fault, "sqlstate", None) in EXPIRING_CODES:
                 await self._pool.expire_connections()
@@ -151,9 +165,11 @@ class Database:
         queries = Queries(settings.db_schema)
         gateways: list[Gateway] = []
         try:
+            pooled = await asyncio.wait_for(pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS), CONNECT_SECONDS)
             for role, size in (("claims", CLAIM_CONNECTIONS), ("acks", ACK_CONNECTIONS), ("leases", LEASE_CONNECTIONS)):
-                pool = await asyncio.wait_for(_open_pool(settings, dsn, role, size), CONNECT_SECONDS)
-                gateways.append(Gateway(pool, queries, settings.database_timeout_seconds))
+                pool = await asyncio.wait_for(_open_pool(settings, dsn, role, size, pooled=pooled), CONNECT_SECONDS)
+                opening = pooler.for_one_transaction(server_settings(settings, role)) if pooled else ""
+                gateways.append(Gateway(pool, queries, settings.database_timeout_seconds, opening))
         except (*FAULTS, ValueError) as fault:
             for gateway in gateways:
                 await gateway.close()
@@ -177,7 +193,8 @@ class Database:
         return {"claims": self.claims.size, "acks": self.acks.size, "leases": self.leases.size}
 
 
-async def _open_pool(settings: Settings, dsn: str, role: str, size: int) -> asyncpg.Pool:
+async def _open_pool(settings: Settings, dsn: str, role: str, size: int, *, pooled: bool) -> asyncpg.Pool:
+    options = server_settings(settings, role)
     return await asyncpg.create_pool(
         dsn,
         min_size=1,
@@ -185,8 +202,9 @@ async def _open_pool(settings: Settings, dsn: str, role: str, size: int) -> asyn
         timeout=CONNECT_SECONDS,
         command_timeout=settings.database_timeout_seconds,
         max_inactive_connection_lifetime=IDLE_LIFETIME_SECONDS,
-        server_settings=server_settings(settings, role),
+        server_settings=pooler.passed_on(options) if pooled else options,
         reset=_nothing_to_reset,
+        **(pooler.NAMELESS if pooled else {}),
     )
 
 
@@ -195,20 +213,20 @@ async def _nothing_to_reset(_connection: object) -> None:
 
 
 async def connect_once(settings: Settings, dsn: str, role: str) -> Any:
-    """One connection outside every pool, for what needs a session of its own.
+    """One connection outside every pool, for what needs a session of its own. Where the way leads through a pooler, it has
+    none, and only what the pooler passes on is set.
 
     Raises:
         DatabaseUnavailable, DatabaseRefused: as `Database.connect`.
     """
+    options = server_settings(settings, role)
+    timeouts = {"timeout": CONNECT_SECONDS, "command_timeout": settings.database_timeout_seconds}
     try:
-        return await asyncio.wait_for(
-            asyncpg.connect(
-                dsn,
-                timeout=CONNECT_SECONDS,
-                command_timeout=settings.database_timeout_seconds,
-                server_settings=server_settings(settings, role),
-            ),
-            CONNECT_SECONDS,
-        )
+        async with asyncio.timeout(CONNECT_SECONDS):
+            if await pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS):
+                return await asyncpg.connect(
+                    dsn, server_settings=pooler.passed_on(options), **timeouts, **pooler.NAMELESS
+                )
+            return await asyncpg.connect(dsn, server_settings=options, **timeouts)
     except (*FAULTS, ValueError) as fault:
         raise as_ours(fault, "connecting") from fault

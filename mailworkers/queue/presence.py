@@ -54,7 +54,8 @@ class Presence:
         queries = Queries(settings.db_schema)
         connection = await connect_once(settings, direct, "presence")
         try:
-            pid = await connection.fetchval("SELECT pg_backend_pid()", timeout=ANSWER_SECONDS)
+            async with connection.transaction():  # within one, a pooler does not change the session
+                pid = await connection.fetchval("SELECT pg_backend_pid()", timeout=ANSWER_SECONDS)
             sessions = pid == connection.get_server_pid()
             presence = cls(connection, queries, sessions=sessions, woken=woken)
             if sessions:
@@ -99,7 +100,8 @@ class Presence:
     async def check(self) -> None:
         """Ask for a sign of life; a connection that is dead without knowing is found here. Raises DatabaseUnavailable."""
         async with self._asking:
-            await self._bounded(self._connection.fetchval("SELECT 1", timeout=ANSWER_SECONDS))
+            # Without preparing it: a pooler may run the two halves of that in two sessions.
+            await self._bounded(self._connection.execute("SELECT 1", timeout=ANSWER_SECONDS))
 
     async def close(self) -> None:
         """End the session and with it its locks, bounded."""
