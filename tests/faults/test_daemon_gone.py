@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -15,7 +16,7 @@ from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
 StartDaemon = Callable[..., DaemonProcess]
-ROUNDS = 10  # of kills; the full form has 200
+ROUNDS = int(os.environ.get("MAILWORKERS_TEST_KILLS", "10"))  # the full form has 200
 MAILS_A_ROUND = 1000
 WORKERS = 4
 WINDOW = 8  # mails on their way on one connection, where the relay offers CHUNKING
