@@ -56,6 +56,16 @@ def test_small_pieces_leave_in_one_write(transaction: Transaction) -> None:
     assert transaction.handed
 
 
+def test_small_pieces_never_add_up_to_more_than_a_slice() -> None:
+    outlet, transport = an_outlet()
+    for _ in range(5):
+        outlet.add(b"x" * (SLICE // 2), 1)
+    outlet.flush()
+
+    assert [len(data) for data in transport.written] == [SLICE, SLICE, SLICE // 2]
+    assert outlet.owed == 5
+
+
 def test_nothing_to_write_is_not_written() -> None:
     outlet, transport = an_outlet()
     outlet.flush()
