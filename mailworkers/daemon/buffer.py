@@ -30,6 +30,7 @@ class Buffer:
         self._waiting: dict[Taker, asyncio.Future[None]] = {}
         self._low = asyncio.Event()
         self._low_mark = 0
+        self._missed = False
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -49,12 +50,13 @@ class Buffer:
 
     @property
     def starved(self) -> bool:
-        """Whether a worker that may take a job waits for one."""
-        return not self._jobs and any(taker.may_take() for taker in self._waiting)
+        """Whether a worker could have begun a mail since the last jobs came, and found none."""
+        return not self._jobs and (self._missed or any(taker.may_take() for taker in self._waiting))
 
     def put(self, jobs: Iterable[Job]) -> None:
         """Append jobs and wake as many workers."""
         jobs = list(jobs)
+        self._missed = False
         self._jobs.extend(jobs)
         self._of.update(job.lane.workspace_id for job in jobs)
         self.nudge()
@@ -68,6 +70,7 @@ class Buffer:
     def take(self) -> Job | None:
         """The next job, if there is one."""
         if not self._jobs:
+            self._missed = True
             return None
         job = self._jobs.popleft()
         self._gone(job)

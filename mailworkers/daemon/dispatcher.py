@@ -140,9 +140,9 @@ class Dispatcher:
         """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
         line = self._line
         self._fit_target()
-        room = self._target - len(line.buffer)
-        if room <= 0:
-            await line.buffer.wait_until_low(int(self._target * LOW_SHARE), self._poll_seconds)
+        room, low = self._target - len(line.buffer), int(self._target * LOW_SHARE)
+        if len(line.buffer) > low:
+            await line.buffer.wait_until_low(low, self._poll_seconds)
             await self._refresh_tokens()
             line.buffer.nudge()
             return 1

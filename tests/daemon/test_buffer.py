@@ -74,6 +74,17 @@ async def test_starving_means_that_an_able_worker_waits_before_an_empty_buffer()
     await task
 
 
+async def test_a_worker_that_finds_nothing_beside_its_mails_on_the_way_starves_too() -> None:
+    buffer = Buffer()
+    buffer.put([made_up()])
+    buffer.take()
+    assert not buffer.starved
+    assert buffer.take() is None
+    assert buffer.starved
+    buffer.put([made_up()])
+    assert not buffer.starved
+
+
 async def test_unwanted_jobs_are_taken_out() -> None:
     buffer = Buffer()
     buffer.put([made_up(1), made_up(2), made_up(3)])
