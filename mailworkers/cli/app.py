@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from mailworkers.cli import bench, demo, doctor, jobs, migrate, run, send, status, top, version
+from mailworkers.cli import bench, demo, doctor, jobs, migrate, run, send, status, top, url, version
 from mailworkers.cli.help import flowing
 
 app = typer.Typer(
@@ -32,4 +32,5 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
 app.command("bench", rich_help_panel=CARING)(bench.bench)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
+app.command("url", rich_help_panel=CARING)(url.url)
 app.command("version", rich_help_panel=CARING, help=flowing(version.version))(version.version)

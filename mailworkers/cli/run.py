@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
+import structlog
 import typer
 
 from mailworkers.cli.database import found
@@ -9,6 +13,8 @@ from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import with_settings
 from mailworkers.cli.output import say
 from mailworkers.settings import Settings, notices
+
+log = structlog.get_logger(__name__)
 
 OVERRIDES = (
     "smtp_host",
@@ -53,5 +59,20 @@ async def _run(settings: Settings) -> int:
 
     for sentence in notices():
         say(sentence)
+
+    class Page(WebServer):
+        async def start(self) -> None:
+            await super().start()
+            relay = f"{settings.smtp_host}:{settings.relay_port}"
+            log.info("health page", url=f"{self.url}/health", relay=relay, tls=settings.tls)
+
     async with found(settings) as dsn:
-        return await run_daemon(settings, dsn, make_page=WebServer)
+        if settings.database_url is None:
+            say(_how_to_reach(dsn))
+        return await run_daemon(settings, dsn, make_page=Page)
+
+
+def _how_to_reach(dsn: str) -> str:
+    """The embedded server's URL for a person; a file or the journal, which others may read, gets no password."""
+    shown = shlex.quote(dsn) if sys.stderr.isatty() else '"$(mailworkers url)"'
+    return f"reach it, while this runs, with: psql {shown}"

@@ -10,7 +10,7 @@ from mailworkers.cli.app import app
 from mailworkers.cli.ending import run_to_end
 from tests.cli.conftest import Command
 
-COMMANDS = ("demo", "run", "send", "status", "top", "doctor", "migrate", "version", "jobs")
+COMMANDS = ("demo", "run", "send", "status", "top", "doctor", "migrate", "url", "version", "jobs")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
