@@ -27,6 +27,8 @@ _MIGRATING = {
     "lock_timeout": str(int(LOCK_WAIT_SECONDS * 1000)),
     "client_min_messages": "warning",
 }
+MIGRATE_HINT = "Run `mailworkers migrate` as the schema's owner (DATABASE_URL=…)"
+OWNER_HINT = "Run it as the owner of the schema, or as a role that may create it and, the first time, roles"
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 _BOOTSTRAP = f"""
@@ -93,13 +95,16 @@ async def migrate(
     try:
         await _check_server(connection)
         await connection.execute("SELECT pg_advisory_lock(hashtextextended($1, 1))", f"{schema}.migrate")
-        await connection.execute(in_schema(_BOOTSTRAP, schema))
+        if not await _is_bootstrapped(connection, schema):  # who may change nothing may still find nothing to do
+            await connection.execute(in_schema(_BOOTSTRAP, schema))
         before = await _compare(connection, schema)
         refuse_newer(before)
         for migration in before.pending:
             await _apply(connection, schema, migration)
             if on_applied is not None:
                 on_applied(migration)
+    except asyncpg.InsufficientPrivilegeError as fault:
+        raise DatabaseRefused(as_ours(fault, "migrating").message, OWNER_HINT) from fault
     except FAULTS as fault:
         raise as_ours(fault, "migrating") from fault
     else:
@@ -132,7 +137,7 @@ async def require_current(dsn: str, schema: str = DEFAULT_SCHEMA) -> int:
         at = found.applied[-1].version if found.applied else 0
         raise SchemaMismatch(
             f"the schema {schema} is at version {at}, this program needs {found.pending[-1].version}",
-            "Run `mailworkers migrate`",
+            MIGRATE_HINT,
         )
     return found.applied[-1].version
 
@@ -146,9 +151,13 @@ def refuse_newer(found: Status) -> None:
         )
 
 
+async def _is_bootstrapped(connection: Any, schema: str) -> bool:
+    return bool(await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.schema_migrations"))
+
+
 async def _compare(connection: Any, schema: str) -> Status:
     known = known_migrations(schema)
-    exists = await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.schema_migrations")
+    exists = await _is_bootstrapped(connection, schema)
     rows = await connection.fetch(f"SELECT version, checksum FROM {schema}.schema_migrations") if exists else []  # noqa: S608 -- the schema's name is checked by settings
     ran = {row["version"]: row["checksum"] for row in rows}
     for migration in known:

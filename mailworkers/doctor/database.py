@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from mailworkers.db.faults import as_ours
-from mailworkers.db.migrate import OLDEST_SERVER, status
+from mailworkers.db.migrate import MIGRATE_HINT, OLDEST_SERVER, status
 from mailworkers.db.pool import (
     ACK_CONNECTIONS,
     CLAIM_CONNECTIONS,
@@ -182,7 +182,7 @@ async def _schema(settings: Settings, dsn: str) -> Finding:
         return fail(
             "schema",
             f"{len(found.pending)} migration(s) are missing in schema {settings.db_schema}",
-            "Run `mailworkers migrate`",
+            MIGRATE_HINT,
         )
     return ok("schema", f"schema {settings.db_schema} is at version {found.applied[-1].version}, as this program needs")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
 import pytest
 
 from mailworkers.db.migrate import known_migrations
 from tests.cli.conftest import Command, Sql
+from tests.cli.test_bad_input import assert_one_line, replaced
 
 NEWEST = known_migrations()[-1].version
 
@@ -64,5 +68,27 @@ def test_an_older_schema_is_told_how_to_become_newer(on_blank: Command) -> None:
         ended = on_blank(*command)
         assert ended.code == 78
         assert ended.err == (
-            f"mailworkers: the schema mailworkers is at version 0, this program needs {NEWEST}. Run `mailworkers migrate`\n"
+            f"mailworkers: the schema mailworkers is at version 0, this program needs {NEWEST}. "
+            "Run `mailworkers migrate` as the schema's owner (DATABASE_URL=…)\n"
         )
+
+
+@pytest.fixture
+def reader(database_url: str, sql: Sql) -> Iterator[str]:
+    """The URL of a user of this test's server who may look, and change nothing."""
+    role = f"reader_{urlsplit(database_url).path.strip('/')}"
+    sql(f"CREATE ROLE {role} LOGIN PASSWORD 'secret' IN ROLE mailworkers_readonly")
+    yield replaced(database_url, user=f"{role}:secret")
+    sql(f"DROP ROLE {role}")
+
+
+def test_where_nothing_is_missing_no_right_is_needed(command: Command, reader: str) -> None:
+    assert command("migrate", "--database-url", reader).code == 0
+
+
+def test_who_may_not_migrate_is_told_who_may(command: Command, blank_database_url: str, reader: str) -> None:
+    blank = urlsplit(blank_database_url).path.strip("/")
+
+    ended = command("migrate", "--database-url", replaced(reader, database=blank))
+
+    assert_one_line(ended.code, ended.err, 77, "permission denied", "Run it as the owner of the schema")

@@ -38,7 +38,7 @@ async def test_a_database_without_the_schema(settings: Settings, blank_database_
 
     assert found["schema"].level is Level.FAIL
     assert found["schema"].sentence == f"{len(known_migrations())} migration(s) are missing in schema mailworkers"
-    assert found["schema"].advice == "Run `mailworkers migrate`"
+    assert found["schema"].advice == "Run `mailworkers migrate` as the schema's owner (DATABASE_URL=…)"
     assert "rights" not in found
 
 
