@@ -26,6 +26,7 @@ class Buffer:
 
     def __init__(self) -> None:
         self._jobs: deque[Job] = deque()
+        self.size = 0  # characters of content in memory
         self._of: Counter[str] = Counter()  # jobs of each workspace
         self._waiting: dict[Taker, asyncio.Future[None]] = {}
         self._low = asyncio.Event()
@@ -59,12 +60,14 @@ class Buffer:
         self._missed = False
         self._jobs.extend(jobs)
         self._of.update(job.lane.workspace_id for job in jobs)
+        self.size += sum(job.size for job in jobs)
         self.nudge()
 
     def put_back(self, job: Job) -> None:
         """Let a job that a worker could not begin be the next."""
         self._jobs.appendleft(job)
         self._of[job.lane.workspace_id] += 1
+        self.size += job.size
         self.nudge()
 
     def take(self) -> Job | None:
@@ -119,6 +122,7 @@ class Buffer:
 
     def _gone(self, job: Job) -> None:
         workspace = job.lane.workspace_id
+        self.size -= job.size
         self._of[workspace] -= 1
         if not self._of[workspace]:
             del self._of[workspace]

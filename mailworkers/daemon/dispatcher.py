@@ -40,6 +40,8 @@ SHORTEST_LOOK_SECONDS = 0.02
 # An insert under way keeps the announcement back. Most commit within milliseconds; a long one is waited for by polling.
 REFUSED_SECONDS = 0.01
 MOST_REFUSALS = 12
+# Characters of content that wait in memory: large mails make the buffer short, whatever their number.
+MOST_BUFFERED = 32 * 1024 * 1024
 # A claim may commit after its connection was given up: what came of that is looked for so often.
 DISOWN_SECONDS = 10.0
 # A round with a frozen database: some calls, each ended by its time-out. Beyond that, the loop itself is stuck.
@@ -141,8 +143,8 @@ class Dispatcher:
         line = self._line
         self._fit_target()
         room, low = self._target - len(line.buffer), int(self._target * LOW_SHARE)
-        if len(line.buffer) > low:
-            await line.buffer.wait_until_low(low, self._poll_seconds)
+        if len(line.buffer) > low or line.buffer.size > MOST_BUFFERED:
+            await line.buffer.wait_until_low(low if line.buffer.size <= MOST_BUFFERED else 0, self._poll_seconds)
             await self._refresh_tokens()
             line.buffer.nudge()
             return 1

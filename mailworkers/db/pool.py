@@ -40,6 +40,8 @@ def server_settings(settings: Settings, role: str) -> dict[str, str]:
         "tcp_keepalives_count": "3",
         "tcp_user_timeout": milliseconds,
         "timezone": "UTC",
+        "synchronous_commit": "on",  # whatever the role's default: a recorded end is on disk
+        "default_transaction_isolation": "read committed",  # SKIP LOCKED and the fences are written for it
         "jit": "off",  # every statement is short; compiling costs more than it gains
         "plan_cache_mode": "force_generic_plan",  # arrays of any length take the same index: plan once
         # Every statement is a nested loop over indexes. A queue's statistics are always stale, and a plan that follows

@@ -90,6 +90,7 @@ class Claims:
                 at_most_once=row["delivery"] == "at_most_once",
                 waited=row["waited"],
                 claimed=now,
+                size=sum(len(row[part] or "") for part in ("text_body", "html_body", "attachments")),
                 row=row,
             )
             for row in rows

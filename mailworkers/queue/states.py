@@ -47,7 +47,7 @@ class Job:
     """One claimed job. `lease` is the number that every later statement about it must match.
 
     `waited` is in seconds, from when the job was due to its claim, by the database's clock; `claimed` is this process's
-    monotonic time of the claim; `row` holds the columns of the contract.
+    monotonic time of the claim; `size` is what its content holds in memory, in characters; `row` holds the columns of the contract.
     """
 
     id: int
@@ -59,6 +59,7 @@ class Job:
     at_most_once: bool
     waited: float
     claimed: float
+    size: int
     row: Mapping[str, Any]
 
 

@@ -74,7 +74,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "queue/ack_sent": (
         *_RESULTS, "{a@x,b@x,c@x}", "{250,250,250}", "{2.0.0,2.0.0,2.0.0}", "{ok,ok,ok}", "{NULL,NULL,NULL}", "1",
     ),
-    "queue/blobs": ("{1,2}", "{workspace-1,workspace-2}"),
+    "queue/blobs": ("{1,2}", "{workspace-1,workspace-2}", "26214400"),
     "queue/claim": (*_LANES, "{-infinity,-infinity,-infinity}", "{0,0,0}", "{10,50,50}", "1", "900", "33554432"),
     "queue/count_due": (*_LANES, "1001"),
     "queue/depth": ("10000",),

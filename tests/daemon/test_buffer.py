@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailworkers.daemon.buffer import Buffer
 from tests.support.jobs import made_up
@@ -83,6 +83,17 @@ async def test_a_worker_that_finds_nothing_beside_its_mails_on_the_way_starves_t
     assert buffer.starved
     buffer.put([made_up()])
     assert not buffer.starved
+
+
+async def test_the_content_that_waits_in_memory_is_known() -> None:
+    buffer = Buffer()
+    large = replace(made_up(1), size=1000)
+    buffer.put([large, made_up(2)])
+    assert buffer.size == 1000
+    buffer.put_back(replace(made_up(3), size=10))
+    buffer.take()
+    assert buffer.take_out(lambda job: job.id == 1) == [large]
+    assert buffer.size == 0
 
 
 async def test_unwanted_jobs_are_taken_out() -> None:

@@ -152,6 +152,24 @@ async def test_an_attachment_by_reference_is_sent_with_its_bytes(
     assert (attachment.get_filename(), attachment.get_content()) == ("a.bin", bytes(range(256)))
 
 
+async def test_attachments_too_large_for_a_mail_are_not_even_read(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    blob = await app_connection.fetchval(
+        "INSERT INTO mailworkers.email_blobs (filename, content) "
+        "VALUES ('a.bin', decode(repeat('00', 20 * 1024 * 1024), 'hex')) RETURNING id"
+    )
+    other = await app_connection.fetchval(
+        "INSERT INTO mailworkers.email_blobs (filename, content) "
+        "VALUES ('b.bin', decode(repeat('00', 20 * 1024 * 1024), 'hex')) RETURNING id"
+    )
+    async with Sink() as sink, running_daemon(to(settings, sink.port)):
+        (job,) = await insert(app_connection, attachments=f'[{{"blob_id": {blob}}}, {{"blob_id": {other}}}]')
+        await becomes(owner, job, "failed")
+    reply = await owner.fetchval("SELECT reply FROM mailworkers.email_sends WHERE job_id = $1", job)
+    assert "41,943,040 octets" in reply
+
+
 async def test_throttling_slows_the_lane_and_spends_no_attempt(
     settings: Settings, app_connection: Any, owner: Any
 ) -> None:

@@ -39,5 +39,5 @@ def made_up(job_id: int = 1, *, lane: Lane = DEFAULT_LANE, at_most_once: bool = 
     }  # fmt: skip
     return Job(
         id=job_id, lease=1, lane=lane, attempts=attempts, max_retries=max_retries, job_type="send-email",
-        at_most_once=at_most_once, waited=0.0, claimed=time.monotonic(), row=row,
+        at_most_once=at_most_once, waited=0.0, claimed=time.monotonic(), size=0, row=row,
     )  # fmt: skip
