@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mailworkers.cli.database import opened
+from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, facts, print_json, span, table
@@ -114,12 +114,12 @@ def cancel(settings: Settings, *, job_id: JobId, as_json: Json = False) -> None:
 
 
 async def _list(settings: Settings, wanted: Wanted) -> list[JobLine]:
-    async with opened(settings) as database:
+    async with opened(settings, READONLY) as database:
         return await records.list_jobs(database.claims, wanted)
 
 
 async def _read(settings: Settings, job_id: int) -> JobRecord | None:
-    async with opened(settings) as database:
+    async with opened(settings, READONLY) as database:
         return await records.read_job(database.claims, job_id)
 
 

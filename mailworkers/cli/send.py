@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mailworkers.cli.database import opened
+from mailworkers.cli.database import SENDER, WORKER, opened
 from mailworkers.cli.jobs import coloured
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
@@ -77,7 +77,7 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
 async def _send(settings: Settings, mail: NewMail, *, timeout: float, now: bool) -> Story:
     from mailworkers.daemon.briefly import running  # noqa: PLC0415 -- only where a daemon is asked for
 
-    async with opened(settings) as database:
+    async with opened(settings, WORKER if now else SENDER) as database:
         job_id = await insert(database, mail)
         if not now:
             return await follow(database.claims, job_id, timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from mailworkers.cli.database import opened
+from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, print_json
@@ -32,5 +32,5 @@ def status(settings: Settings, *, as_json: Json = False) -> None:
 
 
 async def _read(settings: Settings) -> tuple[Overview, LocalDaemon | None]:
-    async with opened(settings) as database:
+    async with opened(settings, READONLY) as database:
         return await read_overview(database.claims), await ask_local_daemon(settings)

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
-from mailworkers.cli.database import opened
+from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import with_settings
 from mailworkers.cli.output import console
@@ -39,7 +39,7 @@ def top(settings: Settings, *, seconds: Seconds = None) -> None:
 
 
 async def _watch(settings: Settings, seconds: float | None) -> None:
-    async with opened(settings) as database:
+    async with opened(settings, READONLY) as database:
         previous: tuple[float, Overview] | None = None
         with Live(console=console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
             async for now in _ticks(seconds):

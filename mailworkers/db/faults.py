@@ -13,12 +13,17 @@ _PASSING_CODES = frozenset({"55P03", "25006"})
 # The server is no longer the one to write to: connections to it must not be used again.
 EXPIRING_CODES = frozenset({"25006", "57P01", "57P02", "57P03"})
 
+# Whoever knows what the user wants to do names the one role: see `cli.database.found`.
+RIGHTS_HINT = (
+    "Grant the user mailworkers_worker to run a daemon, mailworkers_app to insert, or mailworkers_readonly to look"
+)
+
 _HINTS = {
     "08P01": "If this is a pooler such as pgbouncer: for this command, name the server behind it in DATABASE_URL",
     "28P01": "Check the password in DATABASE_URL",
     "28000": "Check the user in DATABASE_URL, and pg_hba.conf on the server",
     "3D000": "Create the database, or check its name in DATABASE_URL",
-    "42501": "Give the user the role mailworkers_worker (GRANT mailworkers_worker TO user)",
+    "42501": RIGHTS_HINT,
     "3F000": "Run `mailworkers migrate` first, or check MAILWORKERS_SCHEMA",
     "42P01": "Run `mailworkers migrate` first, or check MAILWORKERS_SCHEMA",
     "53100": "Free some room on the database server's disk",

@@ -62,8 +62,21 @@ def test_missing_rights(command: Command, database_url: str, sql: Sql) -> None:
     role = f"powerless_{urlsplit(database_url).path.strip('/')}"
     sql(f"CREATE ROLE {role} LOGIN PASSWORD 'secret'")
     try:
-        ended = command("jobs", "list", "--database-url", replaced(database_url, user=f"{role}:secret"))
-        assert_one_line(ended.code, ended.err, 77, "permission denied", "GRANT mailworkers_worker")
+        for arguments, needed in (
+            (("jobs", "list"), "mailworkers_readonly"),
+            (("status",), "mailworkers_readonly"),
+            (
+                ("send", "--to", "ann@a.example", "--subject", "x", "--text", "x"),
+                "mailworkers_app, mailworkers_readonly",
+            ),
+            (("jobs", "cancel", "1"), "mailworkers_worker"),
+        ):
+            ended = command(*arguments, "--database-url", replaced(database_url, user=f"{role}:secret"))
+            assert_one_line(ended.code, ended.err, 77, "permission denied", f"GRANT {needed} TO user")
+            sql(f"GRANT {needed} TO {role}")
+            ended = command(*arguments, "--database-url", replaced(database_url, user=f"{role}:secret"))
+            assert ended.code != 77, ended.err
+            sql(f"REVOKE {needed} FROM {role}")
     finally:
         sql(f"DROP ROLE {role}")
 
