@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from mailworkers.cli import bench, demo, doctor, jobs, migrate, run, send, status, top, url, version
@@ -20,6 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def options(
+    *,
+    version_only: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=version.print_and_end)
+    ] = False,
+) -> None:
+    """Nothing but `--version` belongs to no command."""
+
 
 SENDING, WATCHING, CARING = "Sending", "Watching", "Taking care"
 

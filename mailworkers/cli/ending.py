@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,15 @@ EX_USAGE = 2
 EX_SOFTWARE = 70
 EX_INTERRUPTED = 130
 EX_BROKEN_PIPE = 141
+
+# What the library that reads the command line says, in plain words.
+_PLAIN = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid integer.*"), "it must be a whole number"),
+    (re.compile(r"Input should be a valid number.*"), "it must be a number"),
+    (re.compile(r"Input should be greater than or equal to "), "it must be at least "),
+    (re.compile(r"Input should be less than or equal to "), "it must be at most "),
+)
 
 DEBUG_VARIABLE = "MAILWORKERS_DEBUG"
 
@@ -59,7 +69,8 @@ def _say(error: BaseException) -> int:
 
 
 def _complain(line: str, code: int) -> int:
-    print("mailworkers:", " ".join(line.split()), file=sys.stderr, flush=True)  # noqa: T201 -- the one line
+    if line:
+        print("mailworkers:", " ".join(line.split()), file=sys.stderr, flush=True)  # noqa: T201 -- the one line
     return code
 
 
@@ -74,7 +85,12 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
 def _usage_line(usage: typer.TyperException) -> str:
     context = getattr(usage, "ctx", None)
     command = context.command_path if context is not None else "mailworkers"
-    return f"{usage.format_message().rstrip('.')}. See `{command} --help`"
+    said = usage.format_message()
+    if not said:  # no command was given: the help is already shown
+        return ""
+    for theirs, plain in _PLAIN:
+        said = theirs.sub(plain, said)
+    return f"{said.rstrip('.')}{'' if said.endswith('?') else '.'} See `{command} --help`"
 
 
 def _debugging() -> bool:

@@ -38,6 +38,13 @@ def version(
         print(f"mailworkers {__version__}", file=sys.stdout)  # noqa: T201
 
 
+def print_and_end(asked: bool) -> None:
+    """For `--version`: print it, and end there."""
+    if asked:
+        version(as_json=False)
+        raise typer.Exit
+
+
 def _installed(name: str) -> str | None:
     try:
         return metadata.version(name)

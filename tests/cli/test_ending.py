@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import typer
 
+from mailworkers import __version__
+from mailworkers.cli.app import app as commands
 from mailworkers.cli.ending import DEBUG_VARIABLE, run_to_end
 from mailworkers.errors import DatabaseUnavailable, MailworkersError, SettingsError
 from tests.support.program import environment, mailworkers
@@ -78,6 +80,38 @@ def test_a_wrong_command_line_is_one_line_that_names_the_help(arguments: tuple[s
     assert ended.stderr.startswith("mailworkers: ")
     assert "--help`" in ended.stderr
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("statsu",), "No such command 'statsu'. Did you mean 'status'? See `mailworkers --help`"),
+        (("jobs", "show", "abc"), "Invalid value for 'job_id': it must be a whole number. See `"),
+        (("jobs", "list", "--limit", "0"), "Invalid value for '--limit': it must be at least 1. See `"),
+        (("jobs", "list", "--status", "foo"), "Invalid value for '--status': 'foo' is not one of 'waiting', "),
+    ],
+)
+def test_a_wrong_command_line_is_explained_in_plain_words(
+    arguments: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_to_end(commands, arguments) == 2
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [(), ("jobs",)])
+def test_no_command_shows_the_help_and_nothing_else(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_to_end(commands, arguments) == 2
+
+    shown = capsys.readouterr()
+    assert "Usage: " in shown.out
+    assert shown.err == ""
+
+
+def test_the_version_is_an_option_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_to_end(commands, ["--version"]) == 0
+    assert capsys.readouterr().out == f"mailworkers {__version__}\n"
 
 
 def test_nothing_is_said_where_nobody_reads_on() -> None:
