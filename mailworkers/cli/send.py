@@ -18,6 +18,7 @@ from mailworkers.errors import EX_FAILED, MailworkersError
 from mailworkers.queue.follow import Followed, NotSentYet, Story, follow
 from mailworkers.queue.insert import File, NewMail, insert
 from mailworkers.settings import Settings
+from mailworkers.web.ask import ask_local_daemon
 
 WAIT_SECONDS = 60.0  # a relay answers in a second or two; greylisting shows as a retry
 
@@ -70,22 +71,32 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
         reply_to=reply_to,
         attachments=tuple(_attachment(path) for path in attach or ()),
     )
-    story = run_async(_send(settings, mail, timeout=timeout if wait or now else 0, now=now), settings)
-    _tell(story, as_json=as_json, waited=wait or now)
+    story, trouble = run_async(_send(settings, mail, timeout=timeout if wait or now else 0, now=now), settings)
+    _tell(story, trouble, as_json=as_json, waited=wait or now)
 
 
-async def _send(settings: Settings, mail: NewMail, *, timeout: float, now: bool) -> Story:
+async def _send(settings: Settings, mail: NewMail, *, timeout: float, now: bool) -> tuple[Story, str]:
     from mailworkers.daemon.briefly import running  # noqa: PLC0415 -- only where a daemon is asked for
 
     async with opened(settings, WORKER if now else SENDER) as database:
         job_id = await insert(database, mail)
         if not now:
-            return await follow(database.claims, job_id, timeout)
-        async with running(settings, database.dsn):
-            return await follow(database.claims, job_id, timeout)
+            story = await follow(database.claims, job_id, timeout)
+            waits = timeout and story.outcome is Followed.STILL_WAITING
+            return story, await _trouble_told(settings) if waits else ""
+        async with running(settings, database.dsn) as daemon:
+            story = await follow(database.claims, job_id, timeout)
+            return story, daemon.vitals.relay_problem or ""
 
 
-def _tell(story: Story, *, as_json: bool, waited: bool) -> None:
+async def _trouble_told(settings: Settings) -> str:
+    """What the daemon on this host says that keeps mails from leaving."""
+    local = await ask_local_daemon(settings)
+    told = local.complaints if local else ()
+    return next((one.output.rstrip(".") for one in told if one.status == "fail" and one.output), "")
+
+
+def _tell(story: Story, trouble: str, *, as_json: bool, waited: bool) -> None:
     if as_json:
         print_json(
             {"job_id": story.job_id, "outcome": story.outcome.value, "status": story.status, "reply": story.reply}
@@ -100,7 +111,7 @@ def _tell(story: Story, *, as_json: bool, waited: bool) -> None:
             why, hint = "no daemon is running", "Start `mailworkers run`, or send with --now"
         case Followed.STILL_WAITING if waited:
             why, hint = (
-                "it was not its turn yet",
+                trouble or "it was not its turn yet",
                 "See `mailworkers status`, and whether `mailworkers doctor` finds a relay",
             )
         case Followed.WILL_RETRY:

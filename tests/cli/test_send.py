@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailworkers.demo.capture import CaptureServer
 from tests.cli.conftest import Command, Sql
-from tests.support.program import mailworkers
+from tests.support.daemon import free_port
+from tests.support.program import mailworkers, started
 
 HELLO = ("send", "--to", "ann@a.example", "--subject", "Hello")
 
@@ -93,8 +95,25 @@ def test_where_no_relay_answers_it_stays_queued(database_url: str) -> None:
     )  # fmt: skip
 
     assert ended.returncode == 69, ended.stdout + ended.stderr
-    assert "mailworkers: job 1 waits in the queue: it was not its turn yet. See `mailworkers status`" in ended.stderr
+    assert "job 1 waits in the queue: cannot reach 127.0.0.1:1: Connection refused. See `mailworkers s" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_what_a_running_daemon_complains_of_is_why_it_waits(database_url: str) -> None:
+    port = str(free_port())
+    relay = ("--smtp-host", "127.0.0.1", "--smtp-port", "1")
+    common: dict[str, Any] = {
+        "DATABASE_URL": database_url,
+        "MAILWORKERS_HTTP_PORT": port,
+        "MAILWORKERS_LOG_FORMAT": "json",
+    }
+    with started("run", *relay, **common) as daemon:
+        assert daemon.stderr is not None
+        assert any("daemon ready" in line for line in daemon.stderr)
+        ended = mailworkers(*HELLO, "--text", "x", "--timeout", "3", **common)
+
+    assert ended.returncode == 69
+    assert "job 1 waits in the queue: The relay takes no mail" in ended.stderr
 
 
 @pytest.mark.parametrize(
