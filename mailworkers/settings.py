@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -275,16 +276,30 @@ def load(**overrides: Any) -> Settings:
         overrides: values from the command line, by field name; None means "not given".
 
     Raises:
-        SettingsError: naming each bad setting by its environment variable, never its value where it is a secret.
+        SettingsError: naming each bad setting by its environment variable, or its place in the settings file, never its value where it is a secret.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         settings = Settings(**given)
     except ValidationError as bad:
-        lines = [complaint(error, Settings.model_fields) for error in bad.errors(include_url=False)]
+        from_file = _from_file_alone(given)
+        lines = [complaint(error, Settings.model_fields, from_file) for error in bad.errors(include_url=False)]
         raise SettingsError("; ".join(lines), "All settings are in the README's table") from None
     settings._given.update(given)  # noqa: SLF001 -- this module's own class
     return settings
+
+
+def _from_file_alone(given: Collection[str]) -> dict[str, str]:
+    """Where each field is written that only the settings file gives, for whoever has to correct it there."""
+    config = os.environ.get(f"{PREFIX}CONFIG")
+    if not config:
+        return {}
+    names = sources.names_of(Settings.model_fields)
+    before = {*given, *sources.from_variables(names, os.environ)}
+    if credentials := os.environ.get("CREDENTIALS_DIRECTORY"):
+        before |= set(sources.from_credentials(names, Path(credentials)))
+    written = sources.from_toml(names, Path(config))
+    return {name.field: f"{config}: {name.key}" for name in names if name.field in written and name.field not in before}
 
 
 def reload(settings: Settings) -> tuple[Settings, list[str], list[str]]:

@@ -30,12 +30,13 @@ _RIGHT = {
 }
 
 
-def complaint(error: Any, fields: Mapping[str, FieldInfo]) -> str:
+def complaint(error: Any, fields: Mapping[str, FieldInfo], from_file: Mapping[str, str]) -> str:
     """One line about one of pydantic's errors. A secret's value is never part of it.
 
     Args:
         error: as from `ValidationError.errors()`.
         fields: those of the settings class.
+        from_file: where the settings file has a field, for those that it gives.
     """
     context = error.get("ctx", {})
     known = _RIGHT.get(error["type"])
@@ -45,7 +46,7 @@ def complaint(error: Any, fields: Mapping[str, FieldInfo]) -> str:
     field = str(error["loc"][0])
     info = fields.get(field)
     extra: Any = info.json_schema_extra if info else {}
-    name = PREFIX + (extra.get("key") or field).upper()
+    name = from_file.get(field) or PREFIX + (extra.get("key") or field).upper()
     return f"{name} {right}{'' if info is None or _is_secret(info) else _given(error['input'])}"
 
 

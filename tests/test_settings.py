@@ -234,9 +234,9 @@ def test_keys_may_be_upper_or_lower_case_and_values_typed(config: Callable[[str]
         ("smtp_host = 'a'\nSMTP_HOST = 'b'", r"sets smtp_host twice, the second time as SMTP_HOST"),
         ("[smtp]\nhost = 'x'", r"unknown setting smtp"),
         ("max_workers = true", r"max_workers must be a number or text"),
-        ("max_workers = 'many'", r"MAILWORKERS_MAX_WORKERS must be a whole number, got 'many'"),
+        ("max_workers = 'many'", r"mailworkers.toml: max_workers must be a whole number, got 'many'"),
         ("smtp_host = relay.example", r"is no valid TOML.*line 1.*Text goes in quotes"),
-        ("smtp_host = 7", r"MAILWORKERS_SMTP_HOST must be text in quotes, got '7'"),
+        ("smtp_host = 7", r"mailworkers.toml: smtp_host must be text in quotes, got '7'"),
     ],
 )
 def test_a_bad_file_is_told_what_is_wrong(config: Callable[[str], Path], text: str, said: str) -> None:
