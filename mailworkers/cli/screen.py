@@ -19,7 +19,12 @@ MOST_DAEMONS_SHOWN = 12
 
 
 def screen(
-    overview: Overview, schema: str, local: LocalDaemon | None = None, mails_per_second: float | None = None
+    overview: Overview,
+    schema: str,
+    local: LocalDaemon | None = None,
+    mails_per_second: float | None = None,
+    *,
+    live: bool = False,
 ) -> RenderableType:
     """All of it, one part below the other; parts with nothing to say are left out.
 
@@ -28,23 +33,26 @@ def screen(
         schema: its name.
         local: what the daemon on this host says of itself, where one answered.
         mails_per_second: the rate since the last look, where there was one.
+        live: it is looked at on a terminal that may cut it off: what is wrong stands first, what has ended is left out.
     """
     parts: list[RenderableType] = [
         Text.from_markup(
             f"[bold]mailworkers[/bold] {__version__} [dim]· schema {escape(schema)} {overview.schema_version} · {datetime.now(UTC):%H:%M:%S} UTC[/dim]"
         ),
-        Text(),
-        facts(_figures(overview, mails_per_second)),
     ]
-    for title, content in (
-        ("Daemons", _daemons(overview)),
-        ("Workers", _workers(overview)),
-        ("Failures within the hour", _failures(overview)),
+    troubles = (
         (f"The daemon at {local.url} says" if local else "", _complaints(local)),
         ("Look at this", _warnings(overview)),
-    ):
+    )
+    found = (
+        ("", facts(_figures(overview, mails_per_second))),
+        ("Daemons", _daemons(overview, ended=not live)),
+        ("Workers", _workers(overview)),
+        ("Failures within the hour", _failures(overview)),
+    )
+    for title, content in (*troubles, *found) if live else (*found, *troubles):
         if content is not None:
-            parts += [Text(), Text(title, style="bold"), content]
+            parts += [Text(), *([Text(title, style="bold")] if title else []), content]
     return Group(*parts)
 
 
@@ -71,9 +79,12 @@ def _figures(overview: Overview, mails_per_second: float | None) -> dict[str, st
     return rows if mails_per_second is None else {"speed": f"[bold]{mails_per_second:,.0f}[/bold] mails/s", **rows}
 
 
-def _daemons(overview: Overview) -> RenderableType:
+def _daemons(overview: Overview, *, ended: bool) -> RenderableType:
     if not overview.daemons:
         return Text("none has run on this database yet: mailworkers run", style="yellow")
+    shown = [one for one in overview.daemons if ended or one.ended_at is None]
+    if not shown:
+        return Text("none is running: mailworkers run", style="yellow")
     rows = [
         (
             escape(one.name),
@@ -85,7 +96,7 @@ def _daemons(overview: Overview) -> RenderableType:
             "session lock" if one.session_lock else "lease only",
             one.version,
         )
-        for one in overview.daemons[:MOST_DAEMONS_SHOWN]
+        for one in shown[:MOST_DAEMONS_SHOWN]
     ]
     return table(("name", "host", "pid#", "state", "up#", "renewed#", "proof of life", "version"), rows)
 

@@ -49,7 +49,8 @@ async def _watch(settings: Settings, seconds: float | None) -> None:
                     live.update(f"[red]{problem}[/red]", refresh=True)
                     continue
                 local = await ask_local_daemon(settings)
-                live.update(screen(overview, settings.db_schema, local, _speed(previous, now, overview)), refresh=True)
+                speed = _speed(previous, now, overview)
+                live.update(screen(overview, settings.db_schema, local, speed, live=True), refresh=True)
                 previous = (now, overview)
         if not sys.stdout.isatty():
             print()  # noqa: T201 -- Live leaves the last line open

@@ -80,3 +80,30 @@ def test_top_shows_the_same_and_ends_when_told(on_database: Command) -> None:
 
     assert ended.code == 0
     assert "0 waiting" in ended.out
+
+
+def test_failures_with_unlike_texts_are_counted_apart(on_database: Command, sql: Sql) -> None:
+    for text in ("queue 7A is full", "queue 8B is full", "no such user"):
+        sql(
+            "INSERT INTO mailworkers.email_retry_jobs (job_id, attempt, code, workspace_id, class, text) "
+            "VALUES (1, 1, 451, 'default', 'provider', $1)",
+            text,
+        )
+
+    failures = on_database("status", "--json").json["failures"]
+
+    assert [(one["times"], one["example"]) for one in failures] == [(2, "queue 7A is full"), (1, "no such user")]
+
+
+def test_top_shows_what_is_wrong_first_and_only_daemons_that_run(on_database: Command, sql: Sql) -> None:
+    ended_one = sql(DAEMON, "of-yesterday", 30.0, False)
+    sql("UPDATE mailworkers.email_daemons SET ended_at = now(), ended_why = 'stopped' WHERE id = $1", ended_one)
+    sql(DAEMON, "silent-one", -30.0, False)
+
+    live = on_database("top", "--seconds", "0").out
+    listed = on_database("status").out
+
+    assert live.index("does not answer") < live.index("waiting")
+    assert listed.index("does not answer") > listed.index("waiting")
+    assert "of-yesterday" in listed
+    assert "of-yesterday" not in live
