@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -47,6 +50,7 @@ class DemoScreen:
         """Everything runs; mails begin to flow."""
         self._out.print(f"[cyan]●[/cyan] health page  [link={where.health}]{where.health}[/link]")
         self._out.print(f"[cyan]●[/cyan] writing to {leads.rows:,} leads: {escape(self._list)}")
+        self._last_line = time.monotonic()
         if self._out.is_terminal:
             self._out.print()
             self._bar = Progress(
@@ -68,9 +72,10 @@ class DemoScreen:
             self._bar.update(self._task, completed=progress.done, speed=speed)
         elif now - self._last_line >= PLAIN_LINE_SECONDS:
             self._last_line = now
-            refused = len(progress.inserted.refused)
+            inserted, refused = len(progress.inserted.accepted), len(progress.inserted.refused)
             self._out.print(
-                f"  {progress.captured:,} sent, {refused:,} refused, of {progress.total:,} ({speed:,.0f} mails/s)"
+                f"  of {progress.total:,} addresses: {inserted:,} accepted, {refused:,} refused; "
+                f"{progress.captured:,} mails arrived ({speed:,.0f} mails/s)"
             )
 
     def ended(self, result: Result) -> None:
@@ -88,14 +93,15 @@ class DemoScreen:
 
     def kept(self, where: Where) -> None:
         """It goes on running until Ctrl-C."""
+        program = _program()
         self._out.print()
         self._out.print("[bold]Everything goes on running until Ctrl-C.[/bold] In another terminal, send one more:")
         self._out.print()
         for line in (
             f"export DATABASE_URL='{where.dsn}'",
             f'psql "$DATABASE_URL" -c "{ONE_MORE}"',
-            "mailworkers jobs list --limit 3",
-            "mailworkers top",
+            f"{program} jobs list --limit 3",
+            f"{program} top",
             f"curl {where.health}",
         ):
             self._out.print(Text(f"  {line}", style="cyan"), soft_wrap=True)
@@ -115,6 +121,17 @@ class DemoScreen:
             self._out.print(f"--- {escape(title)}")
             self._out.print(Text(source), soft_wrap=True)
             self._out.print("---")
+
+
+def _program() -> str:
+    """How this program is called from anywhere: by its name where the shell finds it so, else as it was started."""
+    started = Path(sys.argv[0])
+    if started.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m mailworkers"
+    found = shutil.which(started.name)
+    if found is not None and Path(found).resolve() == started.resolve():
+        return started.name
+    return shlex.quote(str(started.absolute()))
 
 
 class _Speed:
