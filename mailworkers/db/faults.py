@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import asyncpg
 
 from mailworkers.errors import DatabaseError, DatabaseRefused, DatabaseUnavailable
@@ -18,6 +20,7 @@ RIGHTS_HINT = (
     "Grant the user mailworkers_worker to run a daemon, mailworkers_app to insert, or mailworkers_readonly to look"
 )
 
+_ESCAPES = "an @, / or : in the password is written %40, %2F or %3A"
 _HINTS = {
     "08P01": "If this is a pooler such as pgbouncer: for this command, name the server behind it in DATABASE_URL",
     "28P01": "Check the password in DATABASE_URL",
@@ -48,11 +51,16 @@ def as_ours(fault: BaseException, doing: str) -> DatabaseError:
     if isinstance(fault, TimeoutError):
         return DatabaseUnavailable(f"{doing} got no answer from the database in time")
     if isinstance(fault, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError):
+        unknown_host = isinstance(fault, socket.gaierror)
         return DatabaseUnavailable(
             f"{doing} found no database: {str(fault).splitlines()[0] if str(fault) else type(fault).__name__}",
-            "Check that PostgreSQL runs and that DATABASE_URL names its host and port",
+            f"Check the host in DATABASE_URL; {_ESCAPES}"
+            if unknown_host
+            else "Check that PostgreSQL runs and that DATABASE_URL names its host and port",
         )
-    return DatabaseRefused(f"{doing} failed: {fault}")
+    unreadable = isinstance(fault, ValueError)  # a malformed URL: what is said of it may hold a part of the password
+    why, hint = ("DATABASE_URL cannot be read", f"Check it; {_ESCAPES}") if unreadable else (str(fault), "")
+    return DatabaseRefused(f"{doing} failed: {why}", hint)
 
 
 def is_passing(fault: BaseException) -> bool:

@@ -42,6 +42,15 @@ def test_no_database_there(command: Command) -> None:
     assert "secret" not in ended.err
 
 
+@pytest.mark.parametrize("url", ["postgresql://me:se@nowhere.invalid/mail", "postgresql://me:topse/cret@127.0.0.1:1/x"])
+def test_a_host_that_is_none_may_be_a_part_of_the_password(command: Command, url: str) -> None:
+    ended = command("status", "--database-url", url)
+
+    assert ended.code in (69, 77)
+    assert_one_line(ended.code, ended.err, ended.code, "in the password is written %40, %2F or %3A")
+    assert "topse" not in ended.err
+
+
 def test_a_wrong_password(command: Command, database_url: str, sql: Sql) -> None:
     user = str(sql("SELECT current_user"))
 
