@@ -20,8 +20,8 @@ class NotAnswered(Exception):
 class TxtRecords(Protocol):
     """Anything that can look up TXT records."""
 
-    async def txt(self, name: str) -> list[str]:
-        """The records of `name`, each joined to one string; empty where there are none.
+    async def txt(self, name: str) -> list[str] | None:
+        """The records of `name`, each joined to one string; empty where it has none, None where there is no such name.
 
         Raises:
             NotAnswered: nobody could be asked.
@@ -40,11 +40,13 @@ class Resolver:
         self._given = nameservers
         self._seconds = seconds
 
-    async def txt(self, name: str) -> list[str]:
+    async def txt(self, name: str) -> list[str] | None:
         """As `TxtRecords.txt`."""
         try:
             answer = await self._resolver().resolve(name, "TXT", lifetime=self._seconds, search=False)
-        except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        except dns.resolver.NXDOMAIN:
+            return None
+        except dns.resolver.NoAnswer:
             return []
         except (dns.exception.DNSException, OSError) as problem:
             raise NotAnswered(f"{type(problem).__name__} for {name}") from None

@@ -31,7 +31,16 @@ async def check_sender(settings: Settings, dns: TxtRecords, dkim_selector: str |
         yield skip("sender DNS", f"{domain} is not a public domain: no records to look for")
         return
     try:
-        yield spf(domain, await dns.txt(domain))
+        records = await dns.txt(domain)
+        if records is None:
+            judge = fail if settings.from_email else warn  # without the setting, rows may name another sender
+            yield judge(
+                "sender DNS",
+                f"there is no domain {domain}: receivers refuse mail from it",
+                "Check MAILWORKERS_FROM_EMAIL for a typing error, or set up the domain in DNS",
+            )
+            return
+        yield spf(domain, records)
         yield await _dkim(domain, dns, dkim_selector)
         yield await _dmarc(domain, dns)
     except NotAnswered as problem:
@@ -63,7 +72,7 @@ async def _dkim(domain: str, dns: TxtRecords, selector: str | None) -> Finding:
     if not selector:
         return skip("DKIM", "no selector was given, so the key cannot be looked for", "Add --dkim-selector NAME")
     name = f"{selector}._domainkey.{domain}"
-    return dkim(name, await dns.txt(name))
+    return dkim(name, await dns.txt(name) or [])
 
 
 def dkim(name: str, records: list[str]) -> Finding:
@@ -87,7 +96,9 @@ async def _dmarc(domain: str, dns: TxtRecords) -> Finding:
         len(labels) - 1
     ):  # up to the organizational domain (RFC 7489 §6.6.3), without a list of suffixes
         where = ".".join(labels[first:])
-        records = [r for r in await dns.txt(f"_dmarc.{where}") if r.lower().replace(" ", "").startswith("v=dmarc1")]
+        records = [
+            r for r in await dns.txt(f"_dmarc.{where}") or [] if r.lower().replace(" ", "").startswith("v=dmarc1")
+        ]
         if records:
             return dmarc(where, records)
     return warn(

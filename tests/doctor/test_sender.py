@@ -34,7 +34,17 @@ async def test_a_well_kept_domain(name_server: NameServer) -> None:
 
 
 @pytest.mark.usefixtures("public_test_domain")
+async def test_a_domain_that_does_not_exist(name_server: NameServer) -> None:
+    found = await collect(check_sender(SETTINGS, resolver(name_server), "m1"))
+
+    assert {name: finding.level for name, finding in found.items()} == {"sender DNS": Level.FAIL}
+    assert "there is no domain mail.firm.test" in found["sender DNS"].sentence
+
+
+@pytest.mark.usefixtures("public_test_domain")
 async def test_a_domain_without_records(name_server: NameServer) -> None:
+    name_server.records = {"mail.firm.test": []}
+
     found = await collect(check_sender(SETTINGS, resolver(name_server), "m1"))
 
     assert {name: finding.level for name, finding in found.items()} == {
