@@ -38,6 +38,6 @@ def test_its_suggestions_name_the_program_as_it_can_be_called(
     program = tmp_path / "mailworkers"
     monkeypatch.setattr(sys, "argv", [str(program), "demo"])
 
-    shown.kept(Where("postgresql://x", "http://x/health", "x:1"))
+    shown.kept(Where("postgresql://127.0.0.1/x", "http://127.0.0.1:1/health", "127.0.0.1:1"))
 
     assert f"  {program} top" in written.getvalue()
