@@ -87,6 +87,11 @@ class Heartbeat:
         """The number of the present lease; 0 where there has been none."""
         return self.registration.daemon_id if self.registration else 0
 
+    @property
+    def own_leases(self) -> Sequence[int]:
+        """The present lease, and lost ones whose jobs this process still answers for: it does not take itself for dead."""
+        return self._answered
+
     async def establish(self) -> None:
         """Open the session, begin a lease, prove life.
 

@@ -65,7 +65,7 @@ class Maintenance:
 
     async def sweep(self) -> None:
         """End dead daemons' leases and take back what they hold; give up attempts past their deadline."""
-        dead = await self._house.leases.end_dead(self._house.heartbeat.daemon_id)
+        dead = await self._house.leases.end_dead(self._house.heartbeat.own_leases)
         if dead:
             log.warning("daemons died", daemons=dead)
         rescued = await self._house.leases.rescue()

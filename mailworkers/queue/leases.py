@@ -108,9 +108,9 @@ class Leases:
         row = await self._take_back("leases/disown", daemon_id, job_ids)
         return int(row["again"])
 
-    async def end_dead(self, daemon_id: int) -> list[int]:
+    async def end_dead(self, own: Sequence[int]) -> list[int]:
         """End the leases of other daemons that are dead; their ids. Raises as `Gateway.fetch`."""
-        rows = await self._gateway.fetch("leases/end_dead", daemon_id, SUSPICION_SECONDS)
+        rows = await self._gateway.fetch("leases/end_dead", own, SUSPICION_SECONDS)
         return [row["id"] for row in rows]
 
     async def rescue(self) -> Rescued:

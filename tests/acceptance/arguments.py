@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "leases/adopt": ("2", "{1}", "{20,40,60}"),
     "leases/announce_idle": (),
     "leases/disown": ("1", "{20,40,60}", "5000"),
-    "leases/end_dead": ("1", "2"),
+    "leases/end_dead": ("{1}", "2"),
     "leases/end_own": ("1", "stopped"),
     "leases/expire": ("300", "5000"),
     "leases/forget": (),

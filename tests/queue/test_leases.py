@@ -95,8 +95,8 @@ async def test_an_ended_lease_cannot_be_renewed(leases: Leases, presence: Presen
 
 async def test_a_daemon_whose_session_is_there_is_left_alone(leases: Leases, presence: Presence) -> None:
     await begin(leases, presence)
-    assert await leases.end_dead(0) == []
-    assert await leases.end_dead(0) == []
+    assert await leases.end_dead([]) == []
+    assert await leases.end_dead([]) == []
 
 
 async def test_a_daemon_is_dead_when_its_lock_is_free_twice_two_seconds_apart(
@@ -107,17 +107,27 @@ async def test_a_daemon_is_dead_when_its_lock_is_free_twice_two_seconds_apart(
     suspected = "SELECT suspected_at IS NOT NULL AS it FROM mailworkers.email_daemons WHERE id = $1"
 
     async def is_suspected() -> bool:
-        assert await leases.end_dead(0) == []  # once is not enough
+        assert await leases.end_dead([]) == []  # once is not enough
         return bool((await run(database, suspected, daemon))["it"])
 
     await eventually(is_suspected, "the free lock is seen")
-    assert await leases.end_dead(0) == []  # nor is twice within the two seconds
+    assert await leases.end_dead([]) == []  # nor is twice within the two seconds
     await run(
         database,
         "UPDATE mailworkers.email_daemons SET suspected_at = suspected_at - interval '2 s' WHERE id = $1",
         daemon,
     )
-    assert await leases.end_dead(0) == [daemon]
+    assert await leases.end_dead([]) == [daemon]
+
+
+async def test_a_daemon_does_not_take_a_lease_that_it_lost_for_another_daemons(
+    leases: Leases, database: Database
+) -> None:
+    lost = (await leases.register()).daemon_id
+    await run(database, "UPDATE mailworkers.email_daemons SET lease_until = now() - interval '1 s' WHERE id = $1", lost)
+    present = (await leases.register()).daemon_id
+    assert await leases.end_dead([lost, present]) == []
+    assert await leases.end_dead([present]) == [lost]
 
 
 async def test_suspicion_ends_when_the_session_is_back(leases: Leases, presence: Presence, database: Database) -> None:
@@ -125,18 +135,18 @@ async def test_suspicion_ends_when_the_session_is_back(leases: Leases, presence:
     await run(
         database, "UPDATE mailworkers.email_daemons SET suspected_at = now() - interval '1 h' WHERE id = $1", daemon
     )
-    assert await leases.end_dead(0) == []
+    assert await leases.end_dead([]) == []
     row = await run(database, "SELECT suspected_at FROM mailworkers.email_daemons WHERE id = $1", daemon)
     assert row["suspected_at"] is None
 
 
 async def test_without_a_session_only_the_lease_tells(leases: Leases, database: Database) -> None:
     daemon = (await leases.register()).daemon_id
-    assert await leases.end_dead(0) == []
+    assert await leases.end_dead([]) == []
     await run(
         database, "UPDATE mailworkers.email_daemons SET lease_until = now() - interval '1 s' WHERE id = $1", daemon
     )
-    assert await leases.end_dead(0) == [daemon]
+    assert await leases.end_dead([]) == [daemon]
 
 
 async def test_a_dead_daemons_jobs_run_again_with_no_attempt_spent(

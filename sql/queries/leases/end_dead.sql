@@ -1,5 +1,6 @@
 -- End the leases of dead daemons: those that ran out, and those whose session lock was found free twice, $2 seconds apart.
--- A table of one row a daemon, and pg_locks. $1 the daemon that asks.
+-- A table of one row a daemon, and pg_locks. $1 the leases of the daemon that asks: its
+-- own, and those it lost and has not taken over yet.
 WITH held AS MATERIALIZED (
     SELECT objid FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 2 AND granted
@@ -9,7 +10,7 @@ WITH held AS MATERIALIZED (
     SELECT id, suspected_at, lease_until < now() AS ran_out,
         session_lock AND id::integer::oid NOT IN (SELECT objid FROM held) AS lock_free
     FROM mailworkers.email_daemons
-    WHERE ended_at IS NULL AND id <> $1::bigint
+    WHERE ended_at IS NULL AND id <> ALL ($1::bigint[])
 ), suspected AS (
     UPDATE mailworkers.email_daemons AS d
     SET suspected_at = CASE WHEN others.lock_free THEN now() END
