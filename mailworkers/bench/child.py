@@ -48,7 +48,8 @@ class Child:
         """
         assert self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), seconds)
+            async with asyncio.timeout(seconds):
+                line = await self._process.stdout.readline()
         except TimeoutError:
             raise BenchFailed(f"the bench's {self._name} did not answer within {seconds:.0f} s") from None
         if not line:
@@ -68,7 +69,8 @@ class Child:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._process.wait()
         except TimeoutError:
             self._process.kill()
             await self._process.wait()

@@ -36,7 +36,8 @@ async def measure(program: str, relay: Where, jobs: int, size: int, connections:
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        code = await asyncio.wait_for(process.wait(), LONGEST_SECONDS)
+        async with asyncio.timeout(LONGEST_SECONDS):
+            code = await process.wait()
     except TimeoutError:
         return None
     finally:

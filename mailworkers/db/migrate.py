@@ -196,16 +196,14 @@ async def _check_server(connection: Any) -> None:
 
 async def _connect(dsn: str, server_settings: dict[str, str]) -> Any:
     try:
-        return await asyncio.wait_for(
-            asyncpg.connect(
+        async with asyncio.timeout(CONNECT_SECONDS):
+            return await asyncpg.connect(
                 dsn,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,
                 server_settings=server_settings,
                 **NAMELESS,
-            ),
-            CONNECT_SECONDS,
-        )
+            )
     except (*FAULTS, ValueError) as fault:
         raise as_ours(fault, "connecting") from fault
 

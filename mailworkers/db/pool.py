@@ -137,7 +137,8 @@ class Gateway:
     async def close(self) -> None:
         """Close politely within `CLOSE_SECONDS`, then at once."""
         try:
-            await asyncio.wait_for(self._pool.close(), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
         except FAULTS:
             self._pool.terminate()
 
@@ -167,9 +168,11 @@ class Database:
         queries = Queries(settings.db_schema)
         gateways: list[Gateway] = []
         try:
-            pooled = await asyncio.wait_for(pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS), CONNECT_SECONDS)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                pooled = await pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS)
             for role, size in (("claims", CLAIM_CONNECTIONS), ("acks", ACK_CONNECTIONS), ("leases", LEASE_CONNECTIONS)):
-                pool = await asyncio.wait_for(_open_pool(settings, dsn, role, size, pooled=pooled), CONNECT_SECONDS)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    pool = await _open_pool(settings, dsn, role, size, pooled=pooled)
                 opening = pooler.for_one_transaction(server_settings(settings, role)) if pooled else ""
                 gateways.append(Gateway(pool, queries, settings.database_timeout_seconds, opening))
         except (*FAULTS, ValueError) as fault:

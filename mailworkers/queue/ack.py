@@ -108,7 +108,8 @@ class AckWriter:
         """Wait up to `timeout` seconds until everything is written; tells whether it is."""
         self._enough.set()
         try:
-            await asyncio.wait_for(self._empty.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
         except TimeoutError:
             return False
         return True
@@ -133,7 +134,8 @@ class AckWriter:
         if len(self._pending) >= self._batch or not self._delay:
             return
         try:
-            await asyncio.wait_for(self._enough.wait(), self._delay)
+            async with asyncio.timeout(self._delay):
+                await self._enough.wait()
         except TimeoutError:
             return
 

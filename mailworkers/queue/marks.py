@@ -29,7 +29,8 @@ class Marks:
         self._waiting.append((job, future))
         self._something.set()
         try:
-            return await asyncio.wait_for(future, timeout)
+            async with asyncio.timeout(timeout):
+                return await future
         except TimeoutError:
             return False
 

@@ -106,7 +106,8 @@ class Presence:
     async def close(self) -> None:
         """End the session and with it its locks, bounded."""
         with contextlib.suppress(*FAULTS):
-            await asyncio.wait_for(self._connection.close(timeout=CLOSE_SECONDS), CLOSE_SECONDS + 1)
+            async with asyncio.timeout(CLOSE_SECONDS + 1):
+                await self._connection.close(timeout=CLOSE_SECONDS)
         self._connection.terminate()
 
     async def _ask(self, name: str, *args: Any) -> Any:
@@ -115,7 +116,8 @@ class Presence:
 
     async def _bounded(self, question: Any) -> Any:
         try:
-            return await asyncio.wait_for(question, ANSWER_SECONDS + 1)
+            async with asyncio.timeout(ANSWER_SECONDS + 1):
+                return await question
         except FAULTS as fault:
             self.lost.set()
             self._connection.terminate()

@@ -125,7 +125,7 @@ async def test_sighup_with_a_bad_settings_file_changes_nothing(
         daemon.send(signal.SIGHUP)
 
         # then it says what is wrong and goes on
-        await eventually(lambda: "MAX_WORKERS" in daemon.output, "it says which setting is bad")
+        await eventually(lambda: "max_workers must" in daemon.output, "it says which setting is bad")
         await insert_mails(app_connection, 10)
         await all_recorded(owner, 10)
         assert "Traceback" not in daemon.output
