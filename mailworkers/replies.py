@@ -163,6 +163,8 @@ _NO_SUCH_USER = (
     r"(?:user|recipient|mailbox|account|address)\b.{0,40}\b(?:unknown|not found|does(?: not|n't) exist|disabled|closed)|"
     r"(?:unknown|no such|invalid|non-?existent) (?:local )?(?:user|recipient|mailbox|account)"
 )
+_QUOTA = r"quota|mailbox (?:is )?full|full mailbox"
+_TOO_MANY_RECIPIENTS = r"too many recipients"
 _BLOCKED = r"block(?:ed|list)|black ?list|deny ?list|spamhaus|dnsbl|\brbl\b|reputation|\bspf\b|\bdkim\b|\bdmarc\b|relay(?:ing)? (?:access )?denied"
 _SENDING_LIMIT = r"(?:sending|relay|message|hourly|daily) (?:limit|quota)"
 
@@ -267,25 +269,27 @@ RULES: tuple[Rule, ...] = (
     _rule(_down, "the relay is not ready", "4..", stages=_NEGOTIATION),
     _rule(_person, "the relay refuses this host", "5..", stages=_NEGOTIATION),
     # temporary: the recipient or the relay
-    _rule(_soft, "the mailbox is full", "[45]..", r"2\.2"),
-    _rule(
-        _soft,
-        "the mailbox is full",
-        "[45]52",
-        "",
-        r"quota|mailbox (?:is )?full|full mailbox",
-        frozenset({Stage.RCPT, Stage.FINAL}),
-    ),
+    _rule(_soft, "the mailbox is full", "4..", r"2\.2"),
+    _rule(_soft, "the mailbox is full", "452", "", _QUOTA, _RECIPIENT),
     _rule(_soft, "the relay is short of space", "452", r"3\.1"),
     _rule(_soft, "the next host does not answer", "451", r"4\.[135]"),
     _rule(_soft, "the relay gave the connection up", "421", r"4\.2"),
     _rule(_soft, "too many recipients for one mail", "4..", r"5\.3"),
+    # The one 5xx that is tried again. RFC 821 gave "too many recipients" the code 552 by mistake, so that RFC 5321 §4.5.3.1.10
+    # has clients take it for 452 there: about this mail and its recipient it says nothing.
+    _rule(_soft, "too many recipients for one mail", "552", r"5\.3", stages=frozenset({Stage.RCPT})),
+    _rule(_soft, "too many recipients for one mail", "552", "", _TOO_MANY_RECIPIENTS, frozenset({Stage.RCPT})),
     _rule(_throttled, "the relay asks for less", "4..", r"7\..*"),
     _rule(_throttled, "the relay asks for less", "421|45[014]", words=_SLOW_DOWN),
     _rule(_throttled, "the relay is closing the connection", "421"),
     # permanent: the recipient
     _rule(_bounce, "the recipient's address is dead", "5..", r"1\.(?:[12346]|10)|2\.1", stages=_RECIPIENT),
     _rule(_bounce, "the recipient's address is dead", "55[0134]", "", _NO_SUCH_USER, frozenset({Stage.RCPT})),
+    # permanent: the recipient's mailbox. RFC 3463 §3.3 would have x.2.2 be used for transient failures, but leaves it to the first
+    # digit to say which one is: who wants the mail again answers 452 4.2.2. Providers that have both say 552 5.2.2 where a
+    # mailbox has been full for long. No bounce that proves an address dead: it may be emptied one day.
+    _rule(_message, "the mailbox is full", "5..", r"2\.2"),
+    _rule(_message, "the mailbox is full", "552", "", _QUOTA, _RECIPIENT),
     # permanent: this message
     _rule(_message, "the message is too large", "5..", r"3\.4|2\.3"),
     _rule(_message, "the message is too large", "552", "", r"\bsize\b|too (?:large|big)"),
@@ -306,7 +310,8 @@ def classify(reply: Reply) -> Outcome:
     """What a reply means, by the table `RULES`.
 
     A 2xx after the content is `Accepted`. A code that is no answer to anything (1xx, 3xx, 2xx too early) says nothing
-    about the mail and ends as `Deferred`. The one 5xx that is tried again is a full mailbox (x.2.2).
+    about the mail and ends as `Deferred`. The one 5xx that is tried again is 552 for too many
+    recipients (RFC 5321 §4.5.3.1.10).
     """
     if reply.stage is Stage.FINAL and 200 <= reply.code <= 299:
         return Accepted(reply)

@@ -109,9 +109,10 @@ class TestSoft:
         ("stage", "line"),
         [
             (R, "452 4.2.2 The mailbox is over quota"),
-            (R, "552 5.2.2 Mailbox full"),  # the one 5xx that is worth another try
-            (R, "552 mailbox is full"),
-            (F, "552 quota exceeded"),
+            (R, "452 mailbox is full"),
+            (F, "452 quota exceeded"),
+            (R, "552 Too many recipients"),  # the one 5xx that is worth another try: RFC 821 meant 452
+            (R, "552 5.5.3 Too many recipients"),
             (M, "452 4.3.1 Insufficient system storage, try again later"),
             (R, "451 4.4.1 No answer from the next host, try again later"),
             (R, "451 4.4.3 Name server failure"),
@@ -174,6 +175,12 @@ class TestMessage:
             (F, "554 5.7.1 Spam message rejected"),
             (F, "552 5.7.0 This message was blocked because its content presents a potential security issue"),
             (D, "554 5.5.3 Too many recipients"),
+            (F, "552 5.5.3 Too many recipients"),  # by then it is this mail that has too many
+            (R, "552 5.2.2 The email account that you tried to reach is over quota and inactive"),
+            (R, "550 5.2.2 Mailbox full"),
+            (F, "554 5.2.2 mailbox full"),
+            (R, "552 mailbox is full"),
+            (F, "552 quota exceeded"),
         ],
     )
     def test_neither_the_recipient_nor_the_sender_is_to_blame(self, stage: Stage, line: str) -> None:
@@ -259,7 +266,7 @@ class TestRest:
         assert outcome.text == "the recipient's address is dead: 550 5.1.1 No such user"
 
     @given(stage=st.sampled_from([M, R, D, F]), code=st.integers(400, 599), text=st.text(max_size=60))
-    def test_4xx_is_never_final_and_5xx_is_never_repeated_but_for_a_full_mailbox(
+    def test_4xx_is_never_final_and_5xx_is_never_repeated_but_for_too_many_recipients(
         self, stage: Stage, code: int, text: str
     ) -> None:
         reply = make_reply(stage, code, text)
@@ -267,6 +274,7 @@ class TestRest:
         if code < 500:
             assert isinstance(outcome, Deferred | Throttled)
         elif isinstance(outcome, Deferred):
-            assert "mailbox is full" in outcome.text
+            assert (stage, code) == (Stage.RCPT, 552)
+            assert "too many recipients" in outcome.text
         else:
             assert isinstance(outcome, Rejected | RelayDown)
