@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import asyncpg
@@ -106,6 +107,7 @@ async def test_a_good_recipient_is_taken(app_connection: Any, address: str) -> N
         ({"attachments": '[{"content": "eA==", "blob_id": 1}]'}, "attachments: a list of {filename, content or blob_id}"),
         ({"attachments": '[{"filename": "x"}]'}, "attachments: a list of {filename, content or blob_id}"),
         ({"attachments": "{}"}, "attachments: a list of {filename, content or blob_id}"),
+        ({"attachments": json.dumps([{"content": ""}] * 101)}, "attachments are limited to 100 files"),
         ({"data": "[]", "text_body": None, "template": "t"}, "data must be a JSON object"),
     ],
 )  # fmt: skip
