@@ -1,4 +1,4 @@
-"""`mailworkers jobs list · show · retry · cancel`"""
+"""`mailworkers jobs list · show · retry · cancel · settle`"""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from mailworkers.queue.records import JobLine, JobRecord, JobStatus, Wanted
 from mailworkers.settings import Settings
 
 app = typer.Typer(
-    help="Look at single mails, run them again, cancel them.", no_args_is_help=True, rich_markup_mode="rich"
+    help="Look at single mails, run them again, cancel them, settle them.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 
 NOTHING: tuple[object, ...] = (None, "", [], {}, False)
@@ -40,6 +42,8 @@ JobId = Annotated[int, typer.Argument(help="The job's number.", min=1)]
 PerhapsSent = Annotated[
     bool, typer.Option("--even-if-perhaps-sent", help="Also a job whose end is unknown: it may go out twice.")
 ]
+Sent = Annotated[bool, typer.Option("--sent", help="It arrived: the record calls it sent.")]
+ToRetry = Annotated[bool, typer.Option("--retry", help="It did not arrive: it is sent again.")]
 
 
 @app.command("list")
@@ -113,6 +117,27 @@ def cancel(settings: Settings, *, job_id: JobId, as_json: Json = False) -> None:
     _tell(run_async(_cancel(settings, job_id), settings), as_json=as_json)
 
 
+@app.command("settle")
+@with_settings()
+def settle(
+    settings: Settings, *, job_id: JobId, sent: Sent = False, to_retry: ToRetry = False, as_json: Json = False
+) -> None:
+    """Say how a mail of unknown end did end: --sent where it arrived, --retry where it did not.
+
+    A mail that must go at most once becomes unknown when the relay had all of it and its answer was lost: it may have
+    arrived, so it is never sent again by itself. Search the relay's log for its Message-ID, or ask the recipient; then
+    decide. The record keeps that a person settled it, and when. A job sent again keeps its number and its Message-ID, and
+    begins with all its tries.
+
+    [dim]$[/dim] mailworkers jobs list --status unknown           which of them wait for a decision
+    [dim]$[/dim] mailworkers jobs settle 4711 --sent              it is in the relay's log
+    [dim]$[/dim] mailworkers jobs settle 4711 --retry             the relay never had it
+    """
+    if sent == to_retry:
+        raise typer.BadParameter("give either --sent or --retry: it arrived, or it did not")
+    _tell(run_async(_settle(settings, job_id, sent=sent), settings), as_json=as_json)
+
+
 async def _list(settings: Settings, wanted: Wanted) -> list[JobLine]:
     async with opened(settings, READONLY) as database:
         return await records.list_jobs(database.claims, wanted)
@@ -131,6 +156,11 @@ async def _retry(settings: Settings, job_id: int, *, perhaps: bool) -> Changed |
 async def _cancel(settings: Settings, job_id: int) -> Changed | Refused:
     async with opened(settings) as database:
         return await change.cancel(database.claims, job_id)
+
+
+async def _settle(settings: Settings, job_id: int, *, sent: bool) -> Changed | Refused:
+    async with opened(settings) as database:
+        return await change.settle(database.claims, job_id, sent=sent)
 
 
 def _tell(outcome: Changed | Refused, *, as_json: bool) -> None:

@@ -1,8 +1,12 @@
-"""What a person may change about one job: run it again, or cancel it. Each is one statement, fenced by the job's state."""
+"""What a person may change about one job: run it again, cancel it, or say how it ended where nobody here can know.
+
+Each change is one statement, fenced by the job's state: of two persons at once, one wins and the other is told.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from mailworkers.db.pool import Gateway
@@ -10,6 +14,7 @@ from mailworkers.queue.records import JobRecord, read_job
 
 CERTAINLY_NOT_SENT = ("failed", "abandoned", "cancelled", "suppressed")
 PERHAPS_SENT = ("unknown",)
+SETTLED = "settled by a person"  # how the record's text begins where a person said how it ended
 
 
 class Now(StrEnum):
@@ -18,6 +23,7 @@ class Now(StrEnum):
     DUE = "is due now"
     LIVES_AGAIN = "waits to be sent again, with its old number and Message-ID"
     CANCELLED = "is cancelled"
+    SENT = "counts as sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,7 @@ async def retry(database: Gateway, job_id: int, *, even_if_perhaps_sent: bool = 
     if await database.fetchval("change/run_now", job_id) is not None:
         return Changed(job_id, Now.DUE)
     states = CERTAINLY_NOT_SENT + (PERHAPS_SENT if even_if_perhaps_sent else ())
-    if await database.fetchval("change/bring_back", job_id, list(states)) is not None:
+    if await database.fetchval("change/bring_back", job_id, list(states), None) is not None:
         return Changed(job_id, Now.LIVES_AGAIN)
     return _why_not_retried(job_id, await read_job(database, job_id))
 
@@ -67,6 +73,38 @@ async def cancel(database: Gateway, job_id: int) -> Changed | Refused:
     return Refused(job_id, f"job {job_id} has already ended: it is {record.status}")
 
 
+async def settle(database: Gateway, job_id: int, *, sent: bool) -> Changed | Refused:
+    """Say how a job of unknown end did end. The record's text keeps that a person said so, and when.
+
+    Args:
+        job_id: its number, which it keeps, with the Message-ID that comes of it.
+        sent: the mail arrived, and the record says so from now on; else it did not, and the job runs again from the start,
+            with all its attempts and unmarked.
+
+    Raises:
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    said = f"{SETTLED} on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    if sent:
+        if await database.fetchval("change/settle_sent", job_id, f"{said}: it was sent") is not None:
+            return Changed(job_id, Now.SENT)
+    else:
+        states = list(PERHAPS_SENT)
+        if await database.fetchval("change/bring_back", job_id, states, f"{said}: to be sent again") is not None:
+            return Changed(job_id, Now.LIVES_AGAIN)
+    return _why_not_settled(job_id, await read_job(database, job_id))
+
+
+def _why_not_settled(job_id: int, record: JobRecord | None) -> Refused:
+    if record is None:
+        return _no_such(job_id)
+    text = str(record.columns["reply"] or "")
+    if text.startswith(SETTLED):
+        return Refused(job_id, f"job {job_id} is {record.status}: it was {text.partition('; before: ')[0]}")
+    hint = "`mailworkers jobs retry` runs it again" if record.status in CERTAINLY_NOT_SENT else ""
+    return Refused(job_id, f"job {job_id} is {record.status}: only one of unknown end can be settled", hint)
+
+
 def _why_not_retried(job_id: int, record: JobRecord | None) -> Refused:
     match record.status if record is not None else "":
         case "":
@@ -77,7 +115,7 @@ def _why_not_retried(job_id: int, record: JobRecord | None) -> Refused:
             return Refused(
                 job_id,
                 f"job {job_id} may have been sent, nobody here can know",
-                "Add --even-if-perhaps-sent to send it all the same",
+                f"Find out whether it arrived, then run `mailworkers jobs settle {job_id} --sent` or `--retry`",
             )
         case "sending":
             return Refused(job_id, f"job {job_id} is being sent just now", "Look at it again in a moment")

@@ -1,6 +1,8 @@
-"""`mailworkers jobs`: looking at single mails, running them again, cancelling them."""
+"""`mailworkers jobs`: looking at single mails, running them again, cancelling and settling them."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -99,8 +101,8 @@ def test_one_that_ended_is_shown_too(on_database: Command, sql: Sql, job: int) -
 
 
 def test_a_number_that_no_job_has(on_database: Command) -> None:
-    for command in ("show", "retry", "cancel"):
-        ended = on_database("jobs", command, "4711")
+    for command in (["show"], ["retry"], ["cancel"], ["settle", "--sent"], ["settle", "--retry"]):
+        ended = on_database("jobs", *command, "4711")
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == "mailworkers: there is no job 4711. See `mailworkers jobs list`\n"
 
@@ -170,6 +172,74 @@ def test_an_unknown_end_is_retried_only_where_a_person_says_so(on_database: Comm
 
     assert on_database("jobs", "retry", str(job), "--even-if-perhaps-sent").code == 0
     assert sql(STATUS, job) == "waiting"
+
+
+def test_one_that_arrived_is_settled_as_sent(on_database: Command, sql: Sql, job: int) -> None:
+    sql(SEND, job, "unknown")
+
+    ended = on_database("jobs", "settle", str(job), "--sent")
+
+    assert (ended.code, ended.out) == (0, f"Job {job} counts as sent.\n")
+    assert sql(STATUS, job) == "sent"
+    shown = on_database("jobs", "show", str(job), "--json").json
+    assert re.fullmatch(r"settled by a person on [-\d]{10} \d\d:\d\d UTC: it was sent; before: because", shown["reply"])
+
+
+def test_one_that_did_not_arrive_is_sent_again(on_database: Command, sql: Sql, job: int) -> None:
+    sql(SEND, job, "unknown")
+
+    ended = on_database("jobs", "settle", str(job), "--retry", "--json")
+
+    assert ended.json["changed"] is True
+    assert sql(STATUS, job) == "waiting"
+    assert "to be sent again; before: because" in on_database("jobs", "show", str(job)).out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("options", [(), ("--sent", "--retry")])
+def test_settling_needs_one_word(on_database: Command, sql: Sql, job: int, options: tuple[str, ...]) -> None:
+    sql(SEND, job, "unknown")
+
+    ended = on_database("jobs", "settle", str(job), *options)
+
+    assert ended.code == 2
+    assert "either --sent or --retry" in ended.err
+    assert sql(STATUS, job) == "unknown"
+
+
+@pytest.mark.parametrize("first", ["--sent", "--retry"])
+def test_one_that_is_settled_already_says_so(on_database: Command, sql: Sql, job: int, first: str) -> None:
+    sql(SEND, job, "unknown")
+    assert on_database("jobs", "settle", str(job), first).code == 0
+    before = sql(STATUS, job)
+
+    ended = on_database("jobs", "settle", str(job), "--sent", "--json")
+
+    assert ended.code == 1
+    assert f"job {job} is {before}: it was settled by a person on " in ended.json["why"]
+    assert sql(STATUS, job) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [(None, "waiting"), (LEASE, "sending"), (SEND, "failed"), (SEND, "sent")]
+)
+def test_only_an_unknown_end_can_be_settled(
+    on_database: Command, sql: Sql, job: int, change: str | None, status: str
+) -> None:
+    if change:
+        sql(change, *([job, status] if change is SEND else [job]))
+
+    for option in ("--sent", "--retry"):
+        ended = on_database("jobs", "settle", str(job), option)
+
+        assert ended.code == 1
+        assert f"job {job} is {status}: only one of unknown end can be settled" in ended.err
+        assert sql(STATUS, job) == status
+
+
+def test_a_refused_retry_of_an_unknown_end_tells_how_to_settle_it(on_database: Command, sql: Sql, job: int) -> None:
+    sql(SEND, job, "unknown")
+
+    assert f"`mailworkers jobs settle {job} --sent` or `--retry`" in on_database("jobs", "retry", str(job)).err
 
 
 @pytest.mark.parametrize("change", [None, FAIL])

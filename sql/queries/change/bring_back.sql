@@ -1,5 +1,6 @@
 -- A job that ended without being sent lives again, with its id and what its Message-ID is made of, and all attempts before it.
--- Primary key of each month's partition, then that of email_jobs. The state is the fence. $1 id, $2 states to bring back from.
+-- Primary key of each month's partition, then that of email_jobs. The state is the fence. $1 id, $2 states to bring back from,
+-- $3 what a person says about its end, or NULL.
 WITH ended AS (
     DELETE FROM mailworkers.email_sends
     WHERE job_id = $1::bigint AND status = ANY ($2::text[]) AND content IS NOT NULL
@@ -11,6 +12,7 @@ FROM ended
 CROSS JOIN LATERAL jsonb_populate_record(
     NULL::mailworkers.email_jobs,
     ended.content || jsonb_build_object('status', 'waiting', 'attempts', 0, 'rescues', 0, 'lease', NULL, 'daemon_id', NULL,
-        'deadline', NULL, 'marked_at', NULL, 'scheduled_at', now(), 'last_reply', ended.reply)
+        'deadline', NULL, 'marked_at', NULL, 'scheduled_at', now(),
+        'last_reply', nullif(concat_ws('; before: ', $3::text, ended.reply), ''))
 ) AS job
 RETURNING id
