@@ -149,6 +149,7 @@ def assemble(
     maintenance = Maintenance(
         House(
             database, heartbeat, leases, claims, book, vitals, metrics, trouble,
+            job_deadline=settings.job_deadline_seconds,
             retention_months=current.retention,
             retry_schedule=current.schedule,
         )

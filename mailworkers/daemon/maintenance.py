@@ -15,9 +15,10 @@ from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.db.pool import Database
 from mailworkers.queue.claim import Claims
-from mailworkers.queue.leases import Leases
+from mailworkers.queue.leases import Leases, Rescued
 
 SWEEP_SECONDS = 0.8  # dead within 0.8 s, sure 2 s later, rescued 0.8 s after that: below the 5 s that are promised
+DEADLINES_SECONDS = 10.0  # against deadlines of minutes
 DEPTH_SECONDS = 5.0
 TROUBLE_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
@@ -32,7 +33,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What maintenance looks after, and where it shows. The last two give settings that SIGHUP may change."""
+    """What maintenance looks after, and where it shows. `job_deadline` is in seconds; the last two give settings that SIGHUP
+    may change."""
 
     database: Database
     heartbeat: Heartbeat
@@ -42,6 +44,7 @@ class House:
     vitals: Vitals
     metrics: Metrics
     trouble: Trouble
+    job_deadline: float
     retention_months: Callable[[], int]
     retry_schedule: Callable[[], Sequence[float]]
 
@@ -57,6 +60,7 @@ class Maintenance:
         async with asyncio.TaskGroup() as loops:
             for where, seconds, step, grave in (
                 ("rescue", SWEEP_SECONDS, self.sweep, True),
+                ("deadlines", DEADLINES_SECONDS, self.give_up, True),
                 ("depth", DEPTH_SECONDS, self.measure, False),
                 ("trouble", TROUBLE_SECONDS, self.look_for_trouble, False),
                 ("housekeeping", HOUSEKEEPING_SECONDS, self.keep_house, False),
@@ -64,16 +68,21 @@ class Maintenance:
                 loops.create_task(self._house.trouble.keep_doing(where, seconds, step, grave=grave))
 
     async def sweep(self) -> None:
-        """End dead daemons' leases and take back what they hold; give up attempts past their deadline."""
+        """End dead daemons' leases, and take back what no living daemon holds."""
         dead = await self._house.leases.end_dead(self._house.heartbeat.own_leases)
         if dead:
             log.warning("daemons died", daemons=dead)
-        rescued = await self._house.leases.rescue()
-        expired = await self._house.leases.expire(self._house.retry_schedule()[0])
-        again, parked = rescued.again + expired.again, rescued.parked + expired.parked
-        if again or parked:
-            log.warning("jobs taken back", again=again, ended=parked)
-            self._house.metrics.rescued(again + parked)
+        self._taken_back(await self._house.leases.rescue())
+
+    async def give_up(self) -> None:
+        """Give up attempts past their deadline."""
+        retry_seconds = self._house.retry_schedule()[0]
+        self._taken_back(await self._house.leases.expire(retry_seconds, self._house.job_deadline))
+
+    def _taken_back(self, jobs: Rescued) -> None:
+        if jobs.again or jobs.parked:
+            log.warning("jobs taken back", again=jobs.again, ended=jobs.parked)
+            self._house.metrics.rescued(jobs.again + jobs.parked)
             self._house.heartbeat.woken.set()
 
     async def measure(self) -> None:

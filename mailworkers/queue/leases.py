@@ -1,7 +1,8 @@
 """Leases: a daemon's right to hold jobs, renewed by heartbeat, ended by others when it is dead.
 
 One row of email_daemons is one lease. Renewing it is one statement for the whole process, however many jobs it holds.
-Jobs carry a claim's own number besides (`Job.lease`), which every ack must match.
+Jobs carry a claim's own number besides (`Job.lease`), which every ack must match. No wall clock ends a lease: see
+`mailworkers/queue/sightings.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,8 @@ from mailworkers import __version__
 from mailworkers.db.pool import Gateway
 from mailworkers.errors import DatabaseError
 from mailworkers.queue.portion import Portion
+from mailworkers.queue.sightings import DaemonWatch, Other, OverdueWatch
 
-# A session lock found free once may be a daemon that is just connecting again; twice, this far apart, it is dead.
-SUSPICION_SECONDS = 2.0
 # A job that saw so many daemons die may be what kills them. Far above what a bad night's restarts would bring.
 MOST_RESCUES = 25
 RESCUE_BATCH = 5000  # jobs of one daemon in one statement; more than it can have claimed at once by default
@@ -54,13 +54,25 @@ class Rescued:
 
 
 class Leases:
-    """The statements about leases, on a gateway that nothing else uses up."""
+    """The statements about leases, and what was seen of those of others.
 
-    def __init__(self, gateway: Gateway, instance: str, lease_seconds: float) -> None:
+    Args:
+        gateway: one that nothing else uses up.
+        instance: this daemon's name.
+        lease_seconds: how long each renewal lasts.
+        clock: local and monotonic, in seconds.
+    """
+
+    def __init__(
+        self, gateway: Gateway, instance: str, lease_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._gateway = gateway
         self._instance = instance
         self._lease_seconds = lease_seconds
+        self._clock = clock
         self._portion = Portion(RESCUE_BATCH)
+        self._daemons = DaemonWatch()
+        self._overdue = OverdueWatch()
 
     async def register(self) -> Registration:
         """Begin a lease. Raises as `Gateway.fetch`."""
@@ -105,32 +117,57 @@ class Leases:
     async def disown(self, daemon_id: int, job_ids: Sequence[int]) -> int:
         """Release jobs of a lease, all but `job_ids`; how many. Where there are very many, some are left for the next time.
         Raises as `Gateway.fetch`."""
-        row = await self._take_back("leases/disown", daemon_id, job_ids)
+        row = await self._take_back("leases/disown", daemon_id, job_ids, self._portion.size)
         return int(row["again"])
 
     async def end_dead(self, own: Sequence[int]) -> list[int]:
-        """End the leases of other daemons that are dead; their ids. Raises as `Gateway.fetch`."""
-        rows = await self._gateway.fetch("leases/end_dead", own, SUSPICION_SECONDS)
-        return [row["id"] for row in rows]
+        """Look at the leases of other daemons, and end those that were seen not to be renewed for as long as they last, or
+        whose session lock was found free twice, `SUSPICION_SECONDS` apart; their ids. Raises as `Gateway.fetch`.
+
+        Args:
+            own: the leases of the daemon that asks: its present one, and those it lost and has not taken over yet.
+        """
+        asked = self._clock()
+        rows = await self._gateway.fetch("leases/others", own)
+        others = [Other(row["id"], row["renewed_at"], row["lease_seconds"], row["lock_free"]) for row in rows]
+        dead = self._daemons.judge(others, asked, self._clock())
+        if not dead:
+            return []
+        ended = await self._gateway.fetch(
+            "leases/end_dead",
+            [one.other.daemon_id for one in dead],
+            [one.other.renewed_at for one in dead],
+            [one.why for one in dead],
+        )
+        return [row["id"] for row in ended]
 
     async def rescue(self) -> Rescued:
-        """Take back the jobs of ended leases. Raises as `Gateway.fetch`."""
-        row = await self._take_back("leases/rescue", MOST_RESCUES)
+        """Take back the jobs of ended and of unknown leases. Raises as `Gateway.fetch`."""
+        row = await self._take_back("leases/rescue", MOST_RESCUES, self._portion.size)
         return Rescued(row["again"], row["parked"])
 
-    async def expire(self, retry_seconds: float) -> Rescued:
-        """Give up attempts that outlived their deadline. Raises as `Gateway.fetch`.
+    async def expire(self, retry_seconds: float, patience: float) -> Rescued:
+        """Give up attempts that are seen past their deadline for a while. Raises as `Gateway.fetch`.
 
         Args:
             retry_seconds: until the next try of such a job.
+            patience: seconds for which a job must have been found so. As long as an attempt may take, it leaves every living
+                attempt alone, wherever the wall clock was set to.
         """
-        row = await self._take_back("leases/expire", retry_seconds)
+        rows = await self._gateway.fetch("leases/overdue", self._portion.size)
+        overdue = self._overdue.judge([(row["id"], row["lease"]) for row in rows], self._clock(), patience)
+        overdue = overdue[: self._portion.size]
+        if not overdue:
+            return Rescued(0, 0)
+        row = await self._take_back(
+            "leases/expire", retry_seconds, [job for job, _ in overdue], [lease for _, lease in overdue]
+        )
         return Rescued(row["again"], row["parked"])
 
     async def _take_back(self, name: str, *args: object) -> Mapping[str, Any]:
-        """Run a statement whose last argument is how many jobs it may take back."""
+        """Run a statement that takes back no more jobs than the portion says, which shrinks and grows with its success."""
         try:
-            row: Mapping[str, Any] | None = await self._gateway.fetchrow(name, *args, self._portion.size)
+            row: Mapping[str, Any] | None = await self._gateway.fetchrow(name, *args)
         except DatabaseError:
             self._portion.failed()
             raise

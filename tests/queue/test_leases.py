@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,15 +15,34 @@ from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.leases import MOST_RESCUES, LeaseClock, Leases, Registration, WorkerRow
 from mailworkers.queue.marks import Marks
 from mailworkers.queue.presence import Presence
+from mailworkers.queue.sightings import SUSPICION_SECONDS
 from mailworkers.queue.states import Job
 from mailworkers.settings import Settings
 from tests.support.jobs import insert
 from tests.support.waiting import eventually
 
+LEASE_SECONDS = 30.0
+LOOK_SECONDS = 10.0  # between two looks at other daemons: often enough to count as watching
+
+
+@dataclass
+class Clock:
+    """A monotonic clock that stands still until a test moves it."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
 
 @pytest.fixture
-def leases(database: Database) -> Leases:
-    return Leases(database.leases, "test", 30.0)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def leases(database: Database, clock: Clock) -> Leases:
+    return Leases(database.leases, "test", LEASE_SECONDS, clock)
 
 
 @pytest.fixture
@@ -100,52 +120,103 @@ async def test_a_daemon_whose_session_is_there_is_left_alone(leases: Leases, pre
 
 
 async def test_a_daemon_is_dead_when_its_lock_is_free_twice_two_seconds_apart(
-    leases: Leases, presence: Presence, database: Database
+    leases: Leases, presence: Presence, database: Database, clock: Clock
 ) -> None:
     daemon = (await begin(leases, presence)).daemon_id
     await presence.close()
-    suspected = "SELECT suspected_at IS NOT NULL AS it FROM mailworkers.email_daemons WHERE id = $1"
 
-    async def is_suspected() -> bool:
-        assert await leases.end_dead([]) == []  # once is not enough
-        return bool((await run(database, suspected, daemon))["it"])
+    async def is_free() -> bool:
+        rows = await database.leases.fetch("leases/others", [])
+        return bool(rows[0]["lock_free"])
 
-    await eventually(is_suspected, "the free lock is seen")
+    await eventually(is_free, "the free lock is seen")
+    assert await leases.end_dead([]) == []  # once is not enough
+    clock.now += SUSPICION_SECONDS - 0.1
     assert await leases.end_dead([]) == []  # nor is twice within the two seconds
-    await run(
-        database,
-        "UPDATE mailworkers.email_daemons SET suspected_at = suspected_at - interval '2 s' WHERE id = $1",
-        daemon,
-    )
+    clock.now += 0.1
+    assert await leases.end_dead([]) == [daemon]
+    assert await leases.end_dead([]) == []
+
+
+async def test_suspicion_ends_when_the_session_is_back(leases: Leases, presence: Presence, clock: Clock) -> None:
+    daemon = (await leases.register()).daemon_id
+    await leases.vouch(daemon)  # without the lock
+    assert await leases.end_dead([]) == []
+    assert await presence.prove(daemon)
+    for _ in range(3):
+        clock.now += SUSPICION_SECONDS
+        assert await leases.end_dead([]) == []
+
+
+async def watched(leases: Leases, clock: Clock, seconds: float, own: list[int]) -> list[int]:
+    """Who died within that time."""
+    dead = await leases.end_dead(own)
+    end = clock.now + seconds
+    while clock.now < end:
+        clock.now += min(LOOK_SECONDS, end - clock.now)
+        dead += await leases.end_dead(own)
+    return dead
+
+
+async def test_without_a_session_a_lease_ends_where_no_renewal_was_seen_for_as_long_as_it_lasts(
+    leases: Leases, clock: Clock
+) -> None:
+    daemon = (await leases.register()).daemon_id
+    assert await watched(leases, clock, LEASE_SECONDS - 0.1, []) == []
+    assert await leases.renew(daemon, [])
+    assert await watched(leases, clock, LEASE_SECONDS - 0.1, []) == []
+    clock.now += 0.1
     assert await leases.end_dead([]) == [daemon]
 
 
-async def test_a_daemon_does_not_take_a_lease_that_it_lost_for_another_daemons(
-    leases: Leases, database: Database
+async def test_a_daemon_does_not_take_a_lease_that_it_lost_for_another_daemons(leases: Leases, clock: Clock) -> None:
+    lost, present = [(await leases.register()).daemon_id for _ in range(2)]
+    assert await watched(leases, clock, LEASE_SECONDS, [lost, present]) == []
+    assert await watched(leases, clock, LEASE_SECONDS, [present]) == [lost]
+
+
+@pytest.mark.parametrize("step", ["1 hour", "-1 hour"])
+async def test_a_step_of_the_databases_clock_ends_no_lease_and_keeps_none(
+    leases: Leases, database: Database, clock: Clock, step: str
 ) -> None:
-    lost = (await leases.register()).daemon_id
-    await run(database, "UPDATE mailworkers.email_daemons SET lease_until = now() - interval '1 s' WHERE id = $1", lost)
-    present = (await leases.register()).daemon_id
-    assert await leases.end_dead([lost, present]) == []
-    assert await leases.end_dead([present]) == [lost]
-
-
-async def test_suspicion_ends_when_the_session_is_back(leases: Leases, presence: Presence, database: Database) -> None:
-    daemon = (await begin(leases, presence)).daemon_id
+    daemon = (await leases.register()).daemon_id
+    assert await watched(leases, clock, LOOK_SECONDS, []) == []
+    # as if now() said something else: the row's moments are as far away from it
     await run(
-        database, "UPDATE mailworkers.email_daemons SET suspected_at = now() - interval '1 h' WHERE id = $1", daemon
+        database,
+        "UPDATE mailworkers.email_daemons SET renewed_at = renewed_at - $1::text::interval, "
+        "lease_until = lease_until - $1::text::interval",
+        step,
     )
+    assert await watched(leases, clock, LEASE_SECONDS - 0.1, []) == []
+    clock.now += 0.1
+    assert await leases.end_dead([]) == [daemon]
+
+
+async def test_a_lease_that_is_renewed_between_the_look_and_its_end_goes_on(
+    leases: Leases, database: Database, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = (await leases.register()).daemon_id
+    assert await watched(leases, clock, LEASE_SECONDS - LOOK_SECONDS, []) == []
+    fetch = database.leases.fetch
+
+    async def renewed_meanwhile(name: str, *args: Any) -> Any:
+        if name == "leases/end_dead":
+            assert args[0] == [daemon]
+            await fetch("leases/renew", daemon, LEASE_SECONDS, [], [], [], [], [], [])
+        return await fetch(name, *args)
+
+    monkeypatch.setattr(database.leases, "fetch", renewed_meanwhile)
+    clock.now += LOOK_SECONDS
     assert await leases.end_dead([]) == []
-    row = await run(database, "SELECT suspected_at FROM mailworkers.email_daemons WHERE id = $1", daemon)
-    assert row["suspected_at"] is None
 
 
-async def test_without_a_session_only_the_lease_tells(leases: Leases, database: Database) -> None:
+async def test_who_looked_away_watches_anew(leases: Leases, clock: Clock) -> None:
     daemon = (await leases.register()).daemon_id
     assert await leases.end_dead([]) == []
-    await run(
-        database, "UPDATE mailworkers.email_daemons SET lease_until = now() - interval '1 s' WHERE id = $1", daemon
-    )
+    clock.now += 10 * LEASE_SECONDS  # as when the database could not be reached: the other could not renew either
+    assert await watched(leases, clock, LEASE_SECONDS - 0.1, []) == []
+    clock.now += 0.1
     assert await leases.end_dead([]) == [daemon]
 
 
@@ -175,11 +246,63 @@ async def test_jobs_of_a_daemon_that_ended_long_ago_are_not_forgotten(
     assert (await leases.rescue()).again == 1
 
 
+async def test_jobs_of_a_daemon_that_nobody_knows_run_again(
+    leases: Leases, database: Database, app_connection: Any
+) -> None:
+    forgotten, living = [(await leases.register()).daemon_id for _ in range(2)]
+    await run(database, "DELETE FROM mailworkers.email_daemons WHERE id = $1", forgotten)
+    await claim(database, living, app_connection)
+    for unknown in (living + 1, living + 2, forgotten):
+        job = await claim(database, living, app_connection)
+        await run(database, "UPDATE mailworkers.email_jobs SET daemon_id = $2 WHERE id = $1", job.id, unknown)
+
+    taken = [(await leases.rescue()).again for _ in range(3)]
+
+    assert taken == [2, 1, 0]  # beyond the newest daemon's, one number at a time
+    held = await run(database, "SELECT array_agg(daemon_id) AS by FROM mailworkers.email_jobs WHERE status = 'sending'")
+    assert held["by"] == [living]
+
+
+async def test_a_rescue_looks_between_the_living_however_many_have_ended(
+    leases: Leases, database: Database, app_connection: Any
+) -> None:
+    daemons = [(await leases.register()).daemon_id for _ in range(5)]
+    for daemon in daemons:
+        await claim(database, daemon, app_connection)
+    for daemon in (daemons[0], daemons[2], daemons[4]):
+        await leases.end_own(daemon, "killed")
+
+    assert (await leases.rescue()).again == 3
+
+    held = await run(
+        database, "SELECT array_agg(daemon_id ORDER BY 1) AS by FROM mailworkers.email_jobs WHERE status = 'sending'"
+    )
+    assert held["by"] == [daemons[1], daemons[3]]
+
+
+async def test_an_attempt_is_given_up_only_where_it_was_seen_overdue_for_a_while(
+    leases: Leases, database: Database, app_connection: Any, clock: Clock
+) -> None:
+    daemon = (await leases.register()).daemon_id
+    job = await claim(database, daemon, app_connection)
+    late = "UPDATE mailworkers.email_jobs SET deadline = now() - interval '1 h' WHERE id = $1"
+    await run(database, late, job.id)
+    assert (await leases.expire(300.0, 60.0)).again == 0
+    clock.now += 59.9
+    assert (await leases.expire(300.0, 60.0)).again == 0
+    # another claim of the same job begins anew
+    await run(database, "UPDATE mailworkers.email_jobs SET lease = lease + 1 WHERE id = $1", job.id)
+    clock.now += 0.1
+    assert (await leases.expire(300.0, 60.0)).again == 0
+    clock.now += 60.0
+    assert (await leases.expire(300.0, 60.0)).again == 1
+
+
 async def test_a_living_daemons_jobs_are_not_touched(leases: Leases, database: Database, app_connection: Any) -> None:
     daemon = (await leases.register()).daemon_id
     await claim(database, daemon, app_connection)
     assert (await leases.rescue()).again == 0
-    assert (await leases.expire(300.0)).again == 0
+    assert (await leases.expire(300.0, 0.0)).again == 0
 
 
 async def test_a_marked_job_is_parked_as_unknown_and_an_unmarked_one_runs_again(
@@ -267,7 +390,7 @@ async def test_an_attempt_past_its_deadline_is_given_up_though_its_daemon_lives(
     job = await claim(database, daemon, app_connection, max_retries=1)
     for expected in ("retrying", "abandoned"):
         await run(database, "UPDATE mailworkers.email_jobs SET deadline = now() - interval '1 s' WHERE id = $1", job.id)
-        await leases.expire(300.0)
+        await leases.expire(300.0, 0.0)
         row = await run(database, "SELECT * FROM mailworkers.email_job_status WHERE job_id = $1", job.id)
         assert row["status"] == expected
         if expected == "retrying":

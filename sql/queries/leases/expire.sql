@@ -1,17 +1,15 @@
--- Give up attempts that outlived their own deadline, even where their daemon still renews its lease. Spends an attempt.
--- Index email_jobs_sending, one range for each living daemon; $1 seconds until the next try, $2 at most so many of each.
+-- Give up attempts that outlived their deadline, even where their daemon still renews its lease. Spends an attempt.
+-- Primary key. $1 seconds until the next try, $2 jobs, $3 the lease of each.
 WITH overdue AS MATERIALIZED (
     SELECT held.id,
         CASE WHEN held.delivery = 'at_most_once' AND held.marked_at IS NOT NULL THEN 'unknown'
              WHEN held.attempts >= held.max_retries THEN 'abandoned' END AS ended
-    FROM mailworkers.email_daemons AS d
+    FROM unnest($2::bigint[], $3::bigint[]) AS one(id, lease)
     CROSS JOIN LATERAL (
         SELECT id, delivery, marked_at, attempts, max_retries FROM mailworkers.email_jobs
-        WHERE status = 'sending' AND daemon_id = d.id AND deadline < now()
-        LIMIT $2::integer
+        WHERE id = one.id AND lease = one.lease
         FOR UPDATE SKIP LOCKED
     ) AS held
-    WHERE d.ended_at IS NULL
 ), parked AS (
     DELETE FROM mailworkers.email_jobs AS job
     USING overdue

@@ -1,18 +1,33 @@
--- Take back what ended daemons still hold: run it again, or park as unknown what was marked to go at most once. A job that
--- saw $1 daemons die is abandoned: it may be what kills them.
--- Index email_jobs_sending, one descent for each daemon that ended and is not forgotten yet; $2 at most so many of each.
-WITH orphans AS MATERIALIZED (
+-- Take back what no living daemon holds, whether its own has ended or is not known any more: run it again, or park as unknown
+-- what was marked to go at most once. A job that saw $1 daemons die is abandoned: it may be what kills them.
+-- Index email_jobs_sending, one range between each two living daemons' numbers, however many have ended; $2 at most so many of
+-- each. A daemon that registers meanwhile has a higher number than all that are known here, so the ranges end with these:
+-- a job that it claims while this statement waits is not taken from it. Beyond them one number is looked at each time.
+WITH living AS MATERIALIZED (
+    SELECT id FROM mailworkers.email_daemons WHERE ended_at IS NULL
+), gaps AS MATERIALIZED (
+    SELECT coalesce(lag(id) OVER (ORDER BY id), 0) AS above, id AS below
+    FROM (SELECT id FROM living UNION ALL SELECT max(id) + 1 FROM mailworkers.email_daemons) AS ends
+    UNION ALL
+    SELECT beyond.daemon_id - 1, beyond.daemon_id + 1
+    FROM (SELECT coalesce(max(id), 0) AS id FROM mailworkers.email_daemons) AS last
+    CROSS JOIN LATERAL (
+        SELECT daemon_id FROM mailworkers.email_jobs
+        WHERE status = 'sending' AND daemon_id > last.id
+        ORDER BY daemon_id
+        LIMIT 1
+    ) AS beyond
+), orphans AS MATERIALIZED (
     SELECT held.id,
         CASE WHEN held.delivery = 'at_most_once' AND held.marked_at IS NOT NULL THEN 'unknown'
              WHEN held.rescues + 1 >= $1::integer THEN 'abandoned' END AS ended
-    FROM mailworkers.email_daemons AS d
+    FROM gaps
     CROSS JOIN LATERAL (
         SELECT id, delivery, marked_at, rescues FROM mailworkers.email_jobs
-        WHERE status = 'sending' AND daemon_id = d.id
+        WHERE status = 'sending' AND daemon_id > gaps.above AND daemon_id < gaps.below
         LIMIT $2::integer
         FOR UPDATE SKIP LOCKED
     ) AS held
-    WHERE d.ended_at IS NOT NULL
 ), parked AS (
     DELETE FROM mailworkers.email_jobs AS job
     USING orphans

@@ -1,11 +1,11 @@
--- Claim due jobs of several lanes under one new lease number, if the daemon's own lease still holds.
+-- Claim due jobs of several lanes under one new lease number, if nobody has ended the daemon's lease.
 -- Index email_jobs_ready, one descent for each wanted (lane, priority) from its bound on; then the primary key.
 -- $1…$3 lanes and priorities, $4 $5 their bounds, $6 how many of each, $7 daemon, $8 seconds to each job's deadline, $9 octets of
 -- content in all: with the row that goes beyond, the claim ends. Sizes are read from the rows' heads, not their contents.
 WITH fence AS MATERIALIZED (
     SELECT nextval('mailworkers.lease_numbers') AS lease
     FROM mailworkers.email_daemons
-    WHERE id = $7::bigint AND ended_at IS NULL AND lease_until > now()
+    WHERE id = $7::bigint AND ended_at IS NULL
 ), picked AS MATERIALIZED (
     SELECT job.id, sum(job.octets) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS octets_before
     FROM fence
