@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from mailworkers.mail.message import WireMail
-from mailworkers.replies import Accepted, Outcome, Reply, Stage
+from mailworkers.replies import Accepted, Reply, Stage
+from mailworkers.transports.ending import Ending
 
 WINDOW = 3  # as a pipelining relay has it
 _ACCEPTED = Accepted(Reply(Stage.FINAL, 250, "2.0.0", "Ok"))
@@ -32,12 +33,12 @@ class NullSession:
     def ready(self) -> bool:
         return not self._closed and self._unanswered < self.window
 
-    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
+    def submit(self, mail: WireMail, deadline: float) -> Ending:
         """Accept `mail` in the loop's next round, so that whoever submits still waits for its outcome."""
-        future: asyncio.Future[Outcome] = self._loop.create_future()
+        ending = Ending(self._loop)
         self._unanswered += 1
-        self._loop.call_soon(self._accept, future)
-        return future
+        self._loop.call_soon(self._accept, ending)
+        return ending
 
     async def close(self, timeout: float) -> None:
         self._closed = True
@@ -45,11 +46,10 @@ class NullSession:
     def abort(self) -> None:
         self._closed = True
 
-    def _accept(self, future: asyncio.Future[Outcome]) -> None:
+    def _accept(self, ending: Ending) -> None:
         self._unanswered -= 1
         self._idle_since = self._loop.time()
-        if not future.done():
-            future.set_result(_ACCEPTED)
+        ending.settle(_ACCEPTED)
 
 
 class NullTransport:

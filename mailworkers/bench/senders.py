@@ -22,10 +22,11 @@ from mailworkers.bench.answering import Parent, announce, run
 from mailworkers.bench.mails import Mails
 from mailworkers.errors import MailworkersError, RelayUnreachable
 from mailworkers.mail.message import WireMail
-from mailworkers.replies import Accepted, Outcome, RelayDown, Throttled
+from mailworkers.replies import Accepted, RelayDown, Throttled
 from mailworkers.settings import Settings, load
 from mailworkers.transports import transport_for
 from mailworkers.transports.base import Session
+from mailworkers.transports.ending import Ending
 
 DEADLINE_SECONDS = 60.0  # of one mail
 QUIT_SECONDS = 2.0
@@ -56,7 +57,7 @@ async def by_session(errand: Errand, gate: asyncio.Barrier, prebuilt: list[WireM
     if isinstance(session, RelayDown | Throttled):
         raise RelayUnreachable(f"the relay refused a connection: {session.text}")
     await gate.wait()
-    on_the_way: deque[asyncio.Future[Outcome]] = deque()
+    on_the_way: deque[Ending] = deque()
     for number in errand.numbers():
         while not session.ready():
             await _finish(errand, session, on_the_way)
@@ -67,7 +68,7 @@ async def by_session(errand: Errand, gate: asyncio.Barrier, prebuilt: list[WireM
     await session.close(QUIT_SECONDS)
 
 
-async def _finish(errand: Errand, session: Session, on_the_way: deque[asyncio.Future[Outcome]]) -> None:
+async def _finish(errand: Errand, session: Session, on_the_way: deque[Ending]) -> None:
     if not on_the_way:
         raise RelayUnreachable("the relay closed a connection")
     outcome = await on_the_way.popleft()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from mailworkers.bench.answering import announce
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import Accepted, Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
+from mailworkers.transports.ending import Ending
 
 
 class TellingSession:
@@ -32,10 +32,10 @@ class TellingSession:
     def ready(self) -> bool:
         return self._session.ready()
 
-    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
-        future = self._session.submit(mail, deadline)
-        future.add_done_callback(_tell)
-        return future
+    def submit(self, mail: WireMail, deadline: float) -> Ending:
+        ending = self._session.submit(mail, deadline)
+        ending.then = _tell
+        return ending
 
     async def close(self, timeout: float) -> None:
         await self._session.close(timeout)
@@ -55,6 +55,5 @@ class TellingTransport:
         return made if isinstance(made, RelayDown | Throttled) else TellingSession(made)
 
 
-def _tell(future: asyncio.Future[Outcome]) -> None:
-    if not future.cancelled():
-        announce({"accepted": isinstance(future.result(), Accepted), "at": time.monotonic()})
+def _tell(outcome: Outcome) -> None:
+    announce({"accepted": isinstance(outcome, Accepted), "at": time.monotonic()})

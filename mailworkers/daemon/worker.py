@@ -25,6 +25,7 @@ from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Ended, Job, Snooze
 from mailworkers.replies import Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
+from mailworkers.transports.ending import Ending
 
 QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
 # Of a job's deadline: given up here a little before the database does, so that a reply in between is still recorded.
@@ -65,7 +66,7 @@ class OnTheWay:
     job: Job
     message_id: str
     began: float
-    future: asyncio.Future[Outcome]
+    ending: Ending
 
 
 class Worker:
@@ -275,15 +276,15 @@ class Worker:
         if not bench.limiter.take(*self._keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
             bench.settling.release([job])
             return
-        future = session.submit(prepared.mail, deadline)
-        self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), future))
+        ending = session.submit(prepared.mail, deadline)
+        self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
 
     async def _finish_some(self) -> None:
         """Wait for the oldest mail's end, and settle with it those that ended meanwhile: the next ones leave together."""
-        await _ended(self._on_the_way[0].future)
-        while self._on_the_way and self._on_the_way[0].future.done():
+        await self._on_the_way[0].ending
+        while self._on_the_way and self._on_the_way[0].ending.done():
             mail = self._on_the_way.popleft()
-            self._settle(mail, mail.future.result())
+            self._settle(mail, mail.ending.result())
 
     def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
         if isinstance(outcome, RelayDown):
@@ -309,14 +310,6 @@ class Worker:
         if session is not None:
             session.abort()
         for mail in self._on_the_way:
-            if mail.future.done() and not mail.future.cancelled():
-                self._settle(mail, mail.future.result())
+            if mail.ending.done():
+                self._settle(mail, mail.ending.result())
         self._on_the_way.clear()
-
-
-async def _ended(future: asyncio.Future[Outcome]) -> None:
-    """Wait for a mail's end. Whoever cancels this worker must not cancel the future with it: its outcome is to be recorded."""
-    if not future.done():
-        waiter: asyncio.Future[None] = future.get_loop().create_future()
-        future.add_done_callback(lambda _future: None if waiter.done() else waiter.set_result(None))
-        await waiter

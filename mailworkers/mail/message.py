@@ -58,7 +58,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class WireMail:
-    """A composed mail: final bytes with CRLF line ends and a last CRLF, not yet dot-stuffed (that is the transport's)."""
+    """A composed mail: final bytes with CRLF line ends and a last CRLF, not yet dot-stuffed (that is the transport's).
+
+    `checked` is the composer's word that all of this holds for envelope and content: no other line end than CRLF, no NUL,
+    addresses that SMTP can carry. A transport looks for itself where nobody vouches.
+    """
 
     envelope: Envelope
     content: bytes
+    checked: bool = False

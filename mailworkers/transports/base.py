@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
 from mailworkers.mail.message import WireMail
-from mailworkers.replies import Outcome, RelayDown, Throttled
+from mailworkers.replies import RelayDown, Throttled
+from mailworkers.transports.ending import Ending
 
 
 class Session(Protocol):
@@ -18,7 +18,7 @@ class Session(Protocol):
                 results.append(session.submit(job.mail, deadline))
             await results.popleft()
 
-    Where `ready()` is False on a usable session, it is True again at the latest when the oldest unfinished future ends.
+    Where `ready()` is False on a usable session, it is True again at the latest when the oldest unfinished mail ends.
     """
 
     window: int  # mails that may be unfinished at once
@@ -35,11 +35,11 @@ class Session(Protocol):
     def ready(self) -> bool:
         """Whether one more mail may be submitted now: usable, the window and its bytes not filled, the relay reading."""
 
-    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
+    def submit(self, mail: WireMail, deadline: float) -> Ending:
         """Start to send `mail`.
 
-        Futures end in the order of submission and never raise: every end is an outcome. Whoever gives a mail up must
-        call `abort`; to cancel the future changes nothing on the wire.
+        Mails end in the order of submission, and every end is an outcome, never an error. Whoever gives a mail up must
+        call `abort`; to stop waiting changes nothing on the wire.
 
         Args:
             mail: composed bytes and their envelope.

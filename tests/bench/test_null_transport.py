@@ -12,15 +12,15 @@ from mailworkers.replies import Accepted
 async def test_it_accepts_each_mail_in_its_turn_and_no_more_than_its_window() -> None:
     session = await NullTransport().connect()
     mail = Mails(3_000).wire(1)
-    futures = []
+    endings = []
     while session.ready():
-        futures.append(session.submit(mail, 0.0))
+        endings.append(session.submit(mail, 0.0))
 
-    assert len(futures) == session.window
-    assert not any(future.done() for future in futures)
+    assert len(endings) == session.window
+    assert not any(ending.done() for ending in endings)
     assert session.idle_since is None
 
-    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*futures))
+    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*endings))
     assert session.ready()
     assert session.idle_since is not None
 

@@ -19,4 +19,4 @@ def compose(message: Message) -> WireMail:
     """
     addresses = wire_addresses(message)
     fields = head(message, addresses)
-    return WireMail(envelope(addresses), b"".join([f"{fields}\r\n".encode(), *body(message)]))
+    return WireMail(envelope(addresses), b"".join([f"{fields}\r\n".encode(), *body(message)]), checked=True)

@@ -9,6 +9,7 @@ from collections import deque
 
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import Broken, Outcome, Stage
+from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.outlet import Outlet
 from mailworkers.transports.smtp.parser import ReplyParser
 from mailworkers.transports.smtp.timeouts import StageTimeouts
@@ -76,6 +77,7 @@ class SmtpSession(asyncio.Protocol):
         self._closing = False
         self._quitting = False
         self._lost = self._loop.create_future()
+        self._emptied: asyncio.Future[None] | None = None
         self._idle_since: float | None = self._loop.time()
         self._progress = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -100,16 +102,16 @@ class SmtpSession(asyncio.Protocol):
             and self.usable
         )
 
-    def submit(self, mail: WireMail, deadline: float) -> asyncio.Future[Outcome]:
-        future: asyncio.Future[Outcome] = self._loop.create_future()
+    def submit(self, mail: WireMail, deadline: float) -> Ending:
+        ending = Ending(self._loop)
         prepared = prepare(mail, self.offer) if self.usable else self._unusable()
         if not isinstance(prepared, Prepared):
-            self._settle(future, prepared)
-            return future
+            self._settle(ending, prepared)
+            return ending
         self._mails_left -= 1
         if not self._unfinished:
             self._progress = self._loop.time()
-        transaction = self._transaction(prepared, future, deadline)
+        transaction = self._transaction(prepared, ending, deadline)
         self._octets += transaction.size
         self._unfinished.append(transaction)
         self._unbegun.append(transaction)
@@ -117,14 +119,15 @@ class SmtpSession(asyncio.Protocol):
         self._begin()
         self._flush_soon()
         self._watch()
-        return future
+        return ending
 
     async def close(self, timeout: float) -> None:
         self._closing = True
         try:
             async with asyncio.timeout(timeout):
-                while self._unfinished:
-                    await asyncio.wait([self._unfinished[-1].future])
+                if self._unfinished:
+                    self._emptied = self._loop.create_future()
+                    await self._emptied
                 if not self._ended:
                     await self._quit()
         except TimeoutError:
@@ -145,21 +148,21 @@ class SmtpSession(asyncio.Protocol):
     def _unusable(self) -> Broken:
         return Broken(Stage.MAIL, self._ended or "the connection takes no further mail", closing=True)
 
-    def _settle(self, future: asyncio.Future[Outcome], outcome: Outcome) -> None:
+    def _settle(self, ending: Ending, outcome: Outcome) -> None:
         """End a mail that needs no relay, after those that were submitted before it."""
         if not self._unfinished:
-            future.set_result(outcome)
+            ending.settle(outcome)
             return
-        transaction = Transaction(None, future, math.inf)
+        transaction = Transaction(None, ending, math.inf)
         transaction.settled = outcome
         self._unfinished.append(transaction)
 
     # What leaves ------------------------------------------------------------------------------------------------
 
-    def _transaction(self, prepared: Prepared, future: asyncio.Future[Outcome], deadline: float) -> Transaction:
+    def _transaction(self, prepared: Prepared, ending: Ending, deadline: float) -> Transaction:
         pipelined = self.mode is not Mode.PLAIN
         chunked = self.mode is Mode.CHUNKING and len(prepared.content) <= MAX_CHUNK and self._trusted()
-        return Transaction(prepared, future, deadline, pipelined=pipelined, chunked=chunked)
+        return Transaction(prepared, ending, deadline, pipelined=pipelined, chunked=chunked)
 
     def _trusted(self) -> bool:
         return self._idle_since is None or self._loop.time() - self._idle_since < TRUST_SECONDS
@@ -325,9 +328,10 @@ class SmtpSession(asyncio.Protocol):
         self._octets -= head.size
         head.done = True
         head.prepared = None
-        if not head.future.done():  # whoever waited may have been cancelled
-            assert outcome is not None
-            head.future.set_result(outcome)
+        assert outcome is not None
+        head.ending.settle(outcome)
+        if self._emptied is not None and not self._unfinished and not self._emptied.done():
+            self._emptied.set_result(None)
 
     def _end(self, why: str, *, relay_left: bool = False, told: bool = False, bystanders: bool = False) -> None:
         """Drop the connection; every unfinished mail ends by what was sent of it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import Enum, auto
 
 from mailworkers.replies import (
@@ -18,6 +17,7 @@ from mailworkers.replies import (
     classify,
     make_reply,
 )
+from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.wire import Prepared
 
 _ENVELOPE_STAGES = (Stage.MAIL, Stage.RCPT)
@@ -43,16 +43,16 @@ class Transaction:
     """
 
     __slots__ = (
-        "_accepted", "_mail_reply", "_refused", "begun", "chunked", "content_begun", "deadline", "done", "future",
+        "_accepted", "_mail_reply", "_refused", "begun", "chunked", "content_begun", "deadline", "done", "ending",
         "handed", "open_at_relay", "pipelined", "prepared", "replies", "resetting", "settled", "size", "stage",
     )  # fmt: skip
 
     def __init__(
-        self, prepared: Prepared | None, future: asyncio.Future[Outcome], deadline: float, *,
+        self, prepared: Prepared | None, ending: Ending, deadline: float, *,
         pipelined: bool = False, chunked: bool = False,
     ) -> None:  # fmt: skip
         self.prepared = prepared
-        self.future = future
+        self.ending = ending
         self.deadline = deadline
         self.pipelined = pipelined
         self.chunked = chunked

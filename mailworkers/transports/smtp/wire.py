@@ -80,18 +80,18 @@ class Prepared(NamedTuple):
 
 
 def prepare(mail: WireMail, offer: Offer) -> Prepared | Rejected:
-    """Check a mail against the rules of the wire and against what the relay offers.
+    """Check a mail against the rules of the wire, unless its composer vouches for them, and against what the relay offers.
 
     Lone CRs and LFs in the body become CRLF, so that no relay can see another end of the mail than the one we send
     (CVE-2023-51764 and its siblings). In the header block they, and NUL anywhere, end the mail.
     """
-    content = canonical(mail.content)
-    if isinstance(content, Rejected):
-        return content
-    envelope = mail.envelope
+    checked = mail if mail.checked else _checked(mail)
+    if isinstance(checked, Rejected):
+        return checked
+    envelope, content = checked.envelope, checked.content
     eight_bit = not content.isascii()
     utf8 = envelope.smtputf8 or (eight_bit and not content.partition(b"\r\n\r\n")[0].isascii())  # RFC 6531 §3.1
-    fault = _envelope_fault(envelope) or _misfit(offer, len(content), eight_bit=eight_bit, utf8=utf8)
+    fault = _misfit(offer, len(content), eight_bit=eight_bit, utf8=utf8)
     if fault:
         return Rejected(FailureClass.DATA, fault)
     parameters = f" SIZE={len(content)}" if offer.size else ""
@@ -105,6 +105,15 @@ def prepare(mail: WireMail, offer: Offer) -> Prepared | Rejected:
         recipients=envelope.rcpt_to,
         content=content,
     )
+
+
+def _checked(mail: WireMail) -> WireMail | Rejected:
+    """What the composer's word stands for, where nobody gave it."""
+    fault = _envelope_fault(mail.envelope)
+    if fault:
+        return Rejected(FailureClass.DATA, fault)
+    content = canonical(mail.content)
+    return content if isinstance(content, Rejected) else WireMail(mail.envelope, content, checked=True)
 
 
 def canonical(content: bytes) -> bytes | Rejected:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mailworkers.mail.message import Envelope, WireMail
 from mailworkers.replies import Outcome
+from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.connect import Relay, SmtpTransport
 from mailworkers.transports.smtp.session import SmtpSession
 from mailworkers.transports.smtp.timeouts import StageTimeouts
@@ -42,7 +43,7 @@ async def a_session(
         session.abort()
 
 
-def submit(session: SmtpSession, *mails: WireMail, seconds: float = SECONDS) -> list[asyncio.Future[Outcome]]:
+def submit(session: SmtpSession, *mails: WireMail, seconds: float = SECONDS) -> list[Ending]:
     deadline = asyncio.get_running_loop().time() + seconds
     return [session.submit(mail, deadline) for mail in mails]
 
@@ -55,11 +56,11 @@ async def send(session: SmtpSession, *mails: WireMail) -> list[Outcome]:
 
 async def send_within_window(session: SmtpSession, mails: Sequence[WireMail]) -> list[Outcome]:
     """As a worker does: never more than the session is ready for."""
-    waiting: list[asyncio.Future[Outcome]] = []
+    waiting: list[Ending] = []
     outcomes: list[Outcome] = []
     async with asyncio.timeout(SECONDS):
         for mail in mails:
             while not session.ready():
                 outcomes.append(await waiting.pop(0))
             waiting += submit(session, mail)
-        return outcomes + [await future for future in waiting]
+        return outcomes + [await ending for ending in waiting]

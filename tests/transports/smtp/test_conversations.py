@@ -324,10 +324,10 @@ class TestAbort:
     @BY_DATA
     async def test_before_the_content_left_is_certain(self, mode: Mode) -> None:
         async with HostileServer(greeting(mode, silent)) as server, a_session(server.port) as session:
-            [future] = submit(session, a_mail())
+            [ending] = submit(session, a_mail())
             session.abort()
 
-            outcome = future.result()
+            outcome = ending.result()
 
             assert isinstance(outcome, Broken)
             assert outcome.closing, "to be given up by ourselves is no failure of the mail"
@@ -347,14 +347,14 @@ class TestAbort:
                 HostileServer(greeting(Mode.PIPELINING, read_later)) as server,
                 a_session(server.port) as session,
             ):
-                [future] = submit(session, a_mail(body=LARGE))
+                [ending] = submit(session, a_mail(body=LARGE))
                 await eventually(lambda: session._outlet.paused, "the transport is full")
                 session.abort()
                 resume.set()
                 async with asyncio.timeout(SECONDS):
                     await server.talks[0].gone.wait()
 
-                assert isinstance(future.result(), Broken)
+                assert isinstance(ending.result(), Broken)
                 assert len(rest) < len(LARGE)
                 assert b"\r\n.\r\n" not in rest
 

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.outlet import SLICE, Outlet
 from mailworkers.transports.smtp.transaction import Transaction
 
@@ -39,7 +40,7 @@ def an_outlet(writes: int = 100) -> tuple[Outlet, FullAfter]:
 def transaction() -> Transaction:
     loop = asyncio.new_event_loop()
     loop.close()
-    return Transaction(None, asyncio.Future(loop=loop), 0.0)
+    return Transaction(None, Ending(loop), 0.0)
 
 
 def test_small_pieces_leave_in_one_write(transaction: Transaction) -> None:

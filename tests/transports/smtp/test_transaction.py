@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from mailworkers.replies import Accepted, Broken, Deferred, Lost, Outcome, Rejected, Stage
+from mailworkers.replies import Accepted, Broken, Deferred, Lost, Rejected, Stage
+from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.transaction import Transaction, Verdict
 from mailworkers.transports.smtp.wire import Prepared
 
@@ -17,25 +18,25 @@ PREPARED = Prepared(b"", (b"", b""), ("ann@example.org", "bob@example.org"), b"H
 
 
 @pytest.fixture
-def future() -> asyncio.Future[Outcome]:
+def ending() -> Ending:
     loop = asyncio.new_event_loop()
     loop.close()
-    return asyncio.Future(loop=loop)
+    return Ending(loop)
 
 
 @pytest.fixture
-def pipelined(future: asyncio.Future[Outcome]) -> Transaction:
-    return Transaction(PREPARED, future, 0.0, pipelined=True)
+def pipelined(ending: Ending) -> Transaction:
+    return Transaction(PREPARED, ending, 0.0, pipelined=True)
 
 
 @pytest.fixture
-def chunked(future: asyncio.Future[Outcome]) -> Transaction:
-    return Transaction(PREPARED, future, 0.0, pipelined=True, chunked=True)
+def chunked(ending: Ending) -> Transaction:
+    return Transaction(PREPARED, ending, 0.0, pipelined=True, chunked=True)
 
 
 @pytest.fixture
-def plain(future: asyncio.Future[Outcome]) -> Transaction:
-    return Transaction(PREPARED, future, 0.0)
+def plain(ending: Ending) -> Transaction:
+    return Transaction(PREPARED, ending, 0.0)
 
 
 def verdicts(transaction: Transaction, *replies: tuple[int, bytes]) -> list[Verdict]:

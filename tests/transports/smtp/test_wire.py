@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailworkers.mail.message import Envelope, WireMail
+from mailworkers.mail.composer import compose
+from mailworkers.mail.message import Envelope, Message, WireMail
 from mailworkers.replies import FailureClass, Rejected
 from mailworkers.transports.smtp.wire import Mode, Offer, Prepared, canonical, prepare, stuffed
+from tests.mail import strategies
 
 FULL = Offer(pipelining=True, chunking=True, eight_bit=True, smtputf8=True, size=True)
 BARE = Offer()
@@ -149,3 +151,16 @@ class TestContent:
         on_the_wire = stuffed(content)
         assert not re.search(rb"(?:\r\n|\n|\r|^)\.(?:\r\n|\n|\r)", on_the_wire)
         assert not re.search(rb"\r(?!\n)|(?<!\r)\n", on_the_wire)
+
+
+class TestTheComposersWord:
+    @given(strategies.messages())
+    def test_stands_for_what_the_check_would_find(self, message: Message) -> None:
+        mail = compose(message)
+        assert mail.checked
+
+        unvouched = prepare(dataclasses.replace(mail, checked=False), FULL)
+
+        assert unvouched == prepare(mail, FULL)
+        assert isinstance(unvouched, Prepared)
+        assert unvouched.content == mail.content

@@ -43,14 +43,14 @@ async def test_mails_that_are_submitted_together_leave_in_one_write() -> None:
     transport = Written()
     session = a_session(transport)
 
-    futures = submit(session, *(a_mail(number) for number in range(MAILS)))
+    endings = submit(session, *(a_mail(number) for number in range(MAILS)))
     assert transport.writes == []
     await asyncio.sleep(0)
 
     assert [data.count(b" LAST\r\n") for data in transport.writes] == [MAILS]
     replies = 3 + 4 * (MAILS - 1)  # MAIL, RCPT, BDAT; and RSET before each mail that follows an unanswered chunk
     session.data_received(b"250 2.0.0 Ok\r\n" * replies)
-    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*futures))
+    assert all(isinstance(outcome, Accepted) for outcome in await asyncio.gather(*endings))
     session.abort()
 
 
@@ -58,9 +58,9 @@ async def test_what_was_submitted_and_not_written_never_leaves_after_an_abort() 
     transport = Written()
     session = a_session(transport)
 
-    (future,) = submit(session, a_mail())
+    (ending,) = submit(session, a_mail())
     session.abort()
     await asyncio.sleep(0)
 
     assert transport.writes == []
-    assert type(await future).__name__ == "Broken"
+    assert type(await ending).__name__ == "Broken"
