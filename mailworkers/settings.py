@@ -111,6 +111,13 @@ class Settings(BaseSettings):
     )
     smtp_ca_file: File | None = setting(None, "Certificates to trust instead of the system's, in PEM.")
     smtp_helo_name: HostOrEmpty = setting("", "The name given in EHLO; by default this host's.")
+    smtp_connect_seconds: float = setting(
+        360.0,
+        "Until a new connection takes mails: name, TCP (30 at most), TLS, greeting, EHLO and AUTH together. RFC 5321 grants 300 to "
+        "the greeting alone, which a relay that looks you up first may need; give one of your own less.",
+        unit="s",
+        gt=0,
+    )
     smtp_mails_per_connection: int = setting(
         100, "A connection is renewed after so many; large providers allow 50 to 100.", unit="mails", ge=1
     )
@@ -179,6 +186,14 @@ class Settings(BaseSettings):
     drain_seconds: float = setting(30.0, "What mails in flight get to finish on SIGTERM.", unit="s", ge=0)
     retry_minutes: Minutes = setting(
         "5,15,45,135", "Waiting before each retry; the last is repeated. Jittered by a tenth.", unit="min"
+    )
+    give_up_hours: float = setting(
+        120.0,
+        "A mail that the relay only ever puts off (421, 4.7.x), without an attempt being spent, is abandoned after this: the 4 to 5 "
+        "days that RFC 5321 §4.5.4.1 asks senders to go on for.",
+        unit="h",
+        reload=True,
+        gt=0,
     )
     ack_batch: int = setting(200, "Results are written when so many are waiting …", unit="results", ge=1, le=10_000)
     ack_delay_ms: float = setting(10.0, "… or when the first has waited so long.", unit="ms", ge=0, le=1000)

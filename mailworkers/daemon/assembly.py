@@ -54,6 +54,10 @@ class Current:
         """Seconds before each retry."""
         return self._schedule
 
+    def give_up(self) -> float:
+        """Seconds after which a mail that the relay only puts off is abandoned."""
+        return self.settings.give_up_hours * 3600
+
     def sender(self) -> SenderDefaults:
         """Who sends mails of rows that name nobody."""
         return self._sender
@@ -127,7 +131,12 @@ def assemble(
         on_written=written,
         on_trouble=_told(trouble),
     )
-    settling = Settling(acks, buffer, metrics, vitals, rest_lane=_rest(book, vitals), schedule=current.schedule)
+    settling = Settling(
+        acks, buffer, metrics, vitals,
+        rest_lane=_rest(book, vitals),
+        schedule=current.schedule,
+        give_up=current.give_up,
+    )  # fmt: skip
     marks = Marks(database.leases)
     preparing = Preparing(database.claims, current.sender)
     crew = Crew(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import random
+import time
 from collections.abc import Sequence
 
 from mailworkers.queue.states import End, Ended, Failure, Job, Result, Retry, Sent, Snooze
@@ -30,7 +33,9 @@ def jittered(seconds: float) -> float:
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter, not a secret
 
 
-def result_of(job: Job, outcome: Outcome, message_id: str, schedule: Sequence[float]) -> Result:  # noqa: PLR0911 -- one case, one return
+def result_of(  # noqa: PLR0911 -- one case, one return
+    job: Job, outcome: Outcome, message_id: str, schedule: Sequence[float], give_up: float = math.inf
+) -> Result:
     """What to record.
 
     Args:
@@ -38,6 +43,7 @@ def result_of(job: Job, outcome: Outcome, message_id: str, schedule: Sequence[fl
         outcome: of this attempt.
         message_id: of the mail, for the record.
         schedule: seconds before the first, second … retry; the last repeats.
+        give_up: seconds after which a mail that the relay keeps putting off is abandoned.
     """
     match outcome:
         case Accepted(reply, refused):
@@ -46,12 +52,14 @@ def result_of(job: Job, outcome: Outcome, message_id: str, schedule: Sequence[fl
             return Ended(job, End.FAILED, Failure(failure, text, reply=reply), message_id)
         case Deferred(failure, text, reply):
             return spend_attempt(job, Failure(failure, text, reply=reply), message_id, schedule)
-        case Throttled(text, _, retry_after):
-            return Snooze(job, jittered(retry_after or THROTTLED_SECONDS), text)
+        case Throttled(text, reply, retry_after):
+            why = Failure(FailureClass.PROVIDER, text, reply=reply)
+            return put_off(job, jittered(retry_after or THROTTLED_SECONDS), why, message_id, give_up)
         case RelayDown(text):
             return Snooze(job, jittered(DOWN_SECONDS), text)
-        case Broken(_, text, closing=True):
-            return Snooze(job, jittered(CLOSING_SECONDS), text)
+        case Broken(stage, text, closing=True):
+            why = Failure(FailureClass.NETWORK, text, stage=stage)
+            return put_off(job, jittered(CLOSING_SECONDS), why, message_id, give_up)
         case Broken(stage, text):
             return spend_attempt(job, Failure(FailureClass.NETWORK, text, stage=stage), message_id, schedule)
         case Lost(text):
@@ -59,6 +67,19 @@ def result_of(job: Job, outcome: Outcome, message_id: str, schedule: Sequence[fl
             if job.at_most_once:
                 return Ended(job, End.UNKNOWN, why, message_id)
             return spend_attempt(job, why, message_id, schedule)
+
+
+def put_off(job: Job, delay: float, why: Failure, message_id: str, give_up: float) -> Result:
+    """Another try in `delay` seconds that spends no attempt, or the end where the relay has put the mail off for long enough:
+    without it, one that is throttled whenever it is tried would go round for ever. Other arguments as for `result_of`.
+
+    A relay that cannot be talked to at all ends no mail: that is no answer to any of them, and `/health` says it aloud.
+    """
+    lasted = job.put_off + time.monotonic() - job.claimed if job.put_off else 0.0
+    if lasted < give_up:
+        return Snooze(job, delay, why.text, put_off=True)
+    text = f"given up after the relay put it off for {lasted / 3600:.1f} hours: {why.text}"
+    return Ended(job, End.ABANDONED, dataclasses.replace(why, text=text), message_id)
 
 
 def spend_attempt(job: Job, why: Failure, message_id: str, schedule: Sequence[float]) -> Result:

@@ -33,6 +33,7 @@ class Settling:
         metrics, vitals: figures.
         rest_lane: told to claim nothing of a lane for some seconds, and why.
         schedule: gives the seconds before each retry, as the settings have them now.
+        give_up: gives the seconds after which a mail that is only put off is abandoned, likewise.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Settling:
         *,
         rest_lane: Callable[[Lane, float, str], None],
         schedule: Callable[[], Sequence[float]],
+        give_up: Callable[[], float],
     ) -> None:
         self.completed = 0
         self._acks = acks
@@ -52,6 +54,7 @@ class Settling:
         self._vitals = vitals
         self._rest_lane = rest_lane
         self._schedule = schedule
+        self._give_up = give_up
         self._tried_again: set[int] = set()
         self._refusals: dict[Lane, int] = {}
         self._durations: list[float] = []
@@ -82,7 +85,7 @@ class Settling:
             case Rejected(policy=True, text=text, reply=reply):
                 if self._concerns_lane(job.lane, reply):
                     self._rest(job.lane, POLICY_REST_SECONDS, text)
-        self.record(result_of(job, outcome, message_id, self._schedule()))
+        self.record(result_of(job, outcome, message_id, self._schedule(), self._give_up()))
         return isinstance(outcome, Accepted)
 
     def record(self, result: Result) -> None:

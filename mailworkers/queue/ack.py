@@ -18,6 +18,7 @@ from mailworkers.db.pool import Gateway
 from mailworkers.errors import DatabaseError
 from mailworkers.queue.portion import Portion
 from mailworkers.queue.states import Ended, Failure, Result, Retry, Sent, Snooze
+from mailworkers.replies import FailureClass
 
 FIRST_BACKOFF_SECONDS = 0.1  # a write that failed is tried again soon: every mail behind it is at stake
 LONGEST_BACKOFF_SECONDS = 5.0
@@ -232,8 +233,9 @@ def _other_row(result: Result) -> tuple[object, ...]:
             return (job.id, job.lease, end.value, 0.0, True, *_failure_columns(why), message_id or None)
         case Retry(job, delay, why):
             return (job.id, job.lease, None, delay, True, *_failure_columns(why), None)
-        case Snooze(job, delay, why):
-            return (job.id, job.lease, None, delay, False, None, None, None, None, storable(why) or None, None)
+        case Snooze(job, delay, why, put_off):
+            marked = FailureClass.PROVIDER.value if put_off else None
+            return (job.id, job.lease, None, delay, False, marked, None, None, None, storable(why) or None, None)
         case Sent():
             raise AssertionError("sent mails are written by queue/ack_sent")
 

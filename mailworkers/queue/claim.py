@@ -92,6 +92,7 @@ class Claims:
                 claimed=now,
                 size=sum(len(row[part] or "") for part in ("text_body", "html_body", "attachments")),
                 row=row,
+                put_off=row["put_off"] or 0.0,
             )
             for row in rows
         ]

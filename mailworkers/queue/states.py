@@ -48,6 +48,7 @@ class Job:
 
     `waited` is in seconds, from when the job was due to its claim, by the database's clock; `claimed` is this process's
     monotonic time of the claim; `size` is what its content holds in memory, in characters; `row` holds the columns of the contract.
+    `put_off` is for how many seconds, at its claim, the relay had put it off without an attempt being spent.
     """
 
     id: int
@@ -61,6 +62,7 @@ class Job:
     claimed: float
     size: int
     row: Mapping[str, Any]
+    put_off: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
-    """No attempt is spent. `delay` in seconds; 0 releases the job at once. `why` is empty for a plain release."""
+    """No attempt is spent. `delay` in seconds; 0 releases the job at once. `why` is empty for a plain release. `put_off` where
+    it is the relay that put the mail off, which may not go on for ever."""
 
     job: Job
     delay: float
     why: str = ""
+    put_off: bool = False
 
 
 Result = Sent | Ended | Retry | Snooze

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailworkers.settings import Settings
 from mailworkers.transports.base import Session, Transport
 from mailworkers.transports.smtp.connect import Relay, SmtpTransport
+from mailworkers.transports.smtp.timeouts import StageTimeouts
 
 __all__ = ["Session", "Transport", "transport_for"]
 
@@ -21,5 +22,6 @@ def transport_for(settings: Settings) -> Transport:
             ca_file=settings.smtp_ca_file,
             ehlo_name=settings.smtp_helo_name,
             mails_per_connection=settings.smtp_mails_per_connection,
-        )
+        ),
+        StageTimeouts(negotiation=settings.smtp_connect_seconds),
     )

@@ -66,6 +66,34 @@ def test_what_is_not_the_mails_fault_spends_no_attempt(outcome: Outcome) -> None
     assert result.delay > 0
 
 
+@pytest.mark.parametrize(
+    ("outcome", "failure"),
+    [
+        (Throttled("slower", REPLY, 30.0), FailureClass.PROVIDER),
+        (Broken(Stage.MAIL, "421 closing", closing=True), FailureClass.NETWORK),
+    ],
+)
+def test_what_the_relay_only_ever_puts_off_is_abandoned_at_last(outcome: Outcome, failure: FailureClass) -> None:
+    early = result_of(made_up(put_off=3500.0), outcome, "id@x.example", SCHEDULE, 3600.0)
+    late = result_of(made_up(put_off=3600.0), outcome, "id@x.example", SCHEDULE, 3600.0)
+
+    assert isinstance(early, Snooze)
+    assert early.put_off
+    assert isinstance(late, Ended)
+    assert (late.end, late.why.failure, late.message_id) == (End.ABANDONED, failure, "id@x.example")
+    assert late.why.text == f"given up after the relay put it off for 1.0 hours: {outcome.text}"  # type: ignore[union-attr]
+
+
+def test_a_relay_that_cannot_be_talked_to_ends_no_mail() -> None:
+    result = result_of(made_up(put_off=1e9), RelayDown("wrong password", person_must_act=True), "", SCHEDULE, 3600.0)
+    assert isinstance(result, Snooze)
+    assert not result.put_off
+
+
+def test_a_mail_that_was_never_put_off_before_is_not_given_up_whatever_the_limit() -> None:
+    assert isinstance(result_of(made_up(), Throttled("slower"), "", SCHEDULE, 1e-9), Snooze)
+
+
 def test_a_relay_that_names_a_time_is_believed() -> None:
     result = result_of(made_up(), Throttled("slower", REPLY, 30.0), "", SCHEDULE)
     assert isinstance(result, Snooze)

@@ -119,6 +119,19 @@ async def test_refusals_are_recorded_for_what_they_are(settings: Settings, app_c
     assert "gone@example.org" in refused
 
 
+async def test_a_mail_that_the_relay_only_ever_puts_off_comes_to_an_end(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    # given a relay that puts one recipient off for ever, in the name of which no attempt is spent
+    refusals = {"later@example.org": "451 4.7.1 try again in 1 second"}
+    async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink.port, give_up_hours=0.5 / 3600)):
+        (later,) = await insert(app_connection, to_email="later@example.org")
+        await becomes(owner, later, "abandoned")
+    record = await owner.fetchrow("SELECT attempts, reply FROM mailworkers.email_sends WHERE job_id = $1", later)
+    assert record["reply"].startswith("given up after the relay put it off for 0.0 hours: ")
+    assert sink.commands["RCPT"] == 2
+
+
 async def test_a_row_that_cannot_become_a_mail_fails_alone(settings: Settings, app_connection: Any, owner: Any) -> None:
     async with Sink() as sink, running_daemon(to(settings, sink.port)):
         (unknown,) = await insert(app_connection, text_body=None, template="welcome")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from mailworkers.errors import DatabaseError, DatabaseUnavailable
 from mailworkers.queue.ack import AckWriter, Written, storable
 from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.leases import Leases
-from mailworkers.queue.states import End, Ended, Failure, Job, Retry, Sent, Snooze
+from mailworkers.queue.states import End, Ended, Failure, Job, Result, Retry, Sent, Snooze
 from mailworkers.replies import FailureClass, RefusedRecipient, Reply, Stage
 from tests.support.jobs import insert, made_up
 from tests.support.waiting import eventually
@@ -142,6 +143,35 @@ async def test_a_release_leaves_no_trace(database: Database, daemon_id: int, app
     row = await live(database, job)
     assert (row["status"], row["attempts"], row["scheduled_at"]) == ("waiting", 0, job.row["scheduled_at"])
     assert await failures(database, job) == []
+
+
+async def test_how_long_the_relay_has_put_a_mail_off_is_kept_until_an_attempt_is_spent(
+    database: Database, daemon_id: int, app_connection: Any, desk: Desk
+) -> None:
+    async def next_claim() -> Job:
+        (head,) = await Claims(database.claims, 60.0).heads()
+        wish = Wish(head.lane, head.priority, head.scheduled_at, head.id, 1)
+        (job,) = await Claims(database.claims, 60.0).claim([wish], daemon_id)
+        return job
+
+    async def put(result: Result) -> datetime | None:
+        desk.writer.put(result)
+        assert await desk.writer.flush(5)
+        since: datetime | None = (await live(database, result.job))["put_off_since"]
+        return since
+
+    await insert(app_connection)
+    first = await next_claim()
+    assert first.put_off == 0
+    assert await put(Snooze(first, 0.0, "no connection")) is None  # not the relay's doing
+    began = await put(Snooze(await next_claim(), 0.0, "slower", put_off=True))
+    assert began is not None
+    second = await next_claim()
+    assert 0 < second.put_off < 60
+    assert await put(Snooze(second, 0.0)) == began
+    assert await put(Snooze(await next_claim(), 0.0, "slower", put_off=True)) == began
+    assert await failures(database, second) == []
+    assert await put(Retry(await next_claim(), 0.0, Failure(FailureClass.NETWORK, "cut"))) is None
 
 
 async def test_a_result_under_another_lease_changes_nothing(

@@ -12,7 +12,7 @@ FROM ended
 CROSS JOIN LATERAL jsonb_populate_record(
     NULL::mailworkers.email_jobs,
     ended.content || jsonb_build_object('status', 'waiting', 'attempts', 0, 'rescues', 0, 'lease', NULL, 'daemon_id', NULL,
-        'deadline', NULL, 'marked_at', NULL, 'scheduled_at', now(),
+        'deadline', NULL, 'marked_at', NULL, 'put_off_since', NULL, 'scheduled_at', now(),
         'last_reply', nullif(concat_ws('; before: ', $3::text, ended.reply), ''))
 ) AS job
 RETURNING id

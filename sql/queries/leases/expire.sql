@@ -24,7 +24,8 @@ WITH overdue AS MATERIALIZED (
 ), again AS (
     UPDATE mailworkers.email_jobs AS job
     SET status = 'retrying', attempts = job.attempts + 1, scheduled_at = now() + $1::float8 * interval '1 second',
-        lease = NULL, daemon_id = NULL, deadline = NULL, marked_at = NULL, last_reply = 'the attempt outlived its deadline'
+        lease = NULL, daemon_id = NULL, deadline = NULL, marked_at = NULL, put_off_since = NULL,
+        last_reply = 'the attempt outlived its deadline'
     FROM overdue
     WHERE job.id = overdue.id AND job.id = ANY (ARRAY(SELECT id FROM overdue)) AND overdue.ended IS NULL
     RETURNING job.id, job.workspace_id, job.attempts, job.scheduled_at

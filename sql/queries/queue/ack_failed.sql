@@ -1,5 +1,6 @@
 -- Group commit of everything that was not sent: an end goes to the history with the job kept in `content`, another try
 -- is scheduled, and each spent or final attempt leaves its row in email_retry_jobs. Each only under its own lease.
+-- A class without a spent attempt means that the relay put the mail off: put_off_since keeps when that began.
 -- Primary key of email_jobs. $1 ids, $2 leases, $3 ends (NULL = try again), $4 seconds until the next try, $5 whether an
 -- attempt is spent, $6 classes, $7 stages, $8 codes, $9 enhanced codes, $10 texts, $11 Message-IDs, $12 daemon.
 WITH results AS MATERIALIZED (
@@ -24,7 +25,10 @@ WITH results AS MATERIALIZED (
         attempts = job.attempts + results.spent::integer,
         scheduled_at = CASE WHEN results.delay > 0 THEN now() + results.delay * interval '1 second' ELSE job.scheduled_at END,
         lease = NULL, daemon_id = NULL, deadline = NULL, marked_at = NULL,
-        last_reply = coalesce(results.text, job.last_reply)
+        last_reply = coalesce(results.text, job.last_reply),
+        put_off_since = CASE WHEN results.spent THEN NULL
+                             WHEN results.class IS NOT NULL THEN coalesce(job.put_off_since, now())
+                             ELSE job.put_off_since END
     FROM results
     WHERE job.id = results.id AND job.lease = results.lease AND job.id = ANY ($1::bigint[]) AND results.ended IS NULL
     RETURNING job.id, job.workspace_id, job.attempts, job.scheduled_at, results.spent, results.class, results.stage,

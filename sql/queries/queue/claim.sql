@@ -35,4 +35,5 @@ WHERE id = ANY (ARRAY(SELECT id FROM picked WHERE coalesce(octets_before, 0) < $
 RETURNING id, lease, workspace_id, destination_group, campaign_id, priority, scheduled_at, created_at, attempts,
     max_retries, job_type, delivery, message_token, to_email, to_name, from_email, from_name, reply_to, cc, bcc,
     subject, text_body, html_body, template, data, headers, attachments, payload,
-    extract(epoch FROM now() - greatest(scheduled_at, created_at))::float8 AS waited
+    extract(epoch FROM now() - greatest(scheduled_at, created_at))::float8 AS waited,
+    extract(epoch FROM now() - put_off_since)::float8 AS put_off
