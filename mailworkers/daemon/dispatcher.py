@@ -185,7 +185,8 @@ class Dispatcher:
         self._looked_fully = now >= self._next_full_look
         if self._looked_fully:
             began = time.perf_counter()
-            line.book.renew(await line.claims.heads())
+            line.book.renew(await line.claims.heads(line.book.beyond))
+            self._looked_fully = line.book.whole
             self._look_cost = time.perf_counter() - began
             self._looked_at = now
         elif line.book.drained:

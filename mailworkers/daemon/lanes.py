@@ -3,6 +3,9 @@
 A front is one priority of one lane: claims go on from its bound, since what lies before it was taken, and dead index
 entries there cost nothing then. Retries and late commits appear before the bound, so the book is renewed from the
 database now and then.
+
+Where there are more fronts than one look brings, the book holds one part of them after the other, in the order of their
+names: no lane waits for ever, though urgent mail of another part waits for that part's turn.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailworkers.queue.claim import Head, Wish
+from mailworkers.queue.claim import MOST_HEADS, Head, Wish
 from mailworkers.queue.states import Job, Lane
 
 MOST_LANES_A_CLAIM = 64  # each costs an index descent; the others have their turn in the next claim
@@ -35,15 +38,20 @@ class Front:
 
 @dataclass(slots=True)
 class LaneBook:
-    """What the dispatcher knows of the queue between two looks."""
+    """What the dispatcher knows of the queue between two looks. `beyond` is where the next look goes on; None: at the
+    beginning."""
 
+    beyond: Head | None = None
     _fronts: dict[tuple[Lane, int], Front] = field(default_factory=dict)
     _resting: dict[Lane, tuple[float, str]] = field(default_factory=dict)
     _turn: int = 0
+    _whole: bool = True
 
-    def renew(self, heads: Iterable[Head]) -> None:
+    def renew(self, heads: Sequence[Head]) -> None:
         """Take over what a look at the database showed. Of fronts that are empty now, the latest few are remembered."""
         now = time.monotonic()
+        began, self.beyond = self.beyond, heads[-1] if len(heads) >= MOST_HEADS else None
+        self._whole = began is None and self.beyond is None
         known = self._fronts
         self._fronts = {
             (head.lane, head.priority): Front(
@@ -55,6 +63,11 @@ class LaneBook:
         for key in empty[:MOST_EMPTY_FRONTS]:
             known[key].drained = True
             self._fronts[key] = known[key]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the last look saw every front that there was."""
+        return self._whole
 
     def revive(self) -> None:
         """Look again beyond the bounds of fronts that seemed drained: the cheap look."""

@@ -11,7 +11,9 @@ from mailworkers.db.pool import Gateway
 from mailworkers.queue.depth import QueueDepth
 from mailworkers.queue.states import Job, Lane
 
-MOST_HEADS = 20_000  # (lane, priority) pairs that one look returns: a bound on memory, not an expectation
+# (lane, priority) pairs that one look returns: a bound on memory. The next look goes on after the last of them.
+MOST_HEADS = 20_000
+_BEFORE_ALL = ("", "", -101)  # below every workspace's name, which has a character at least
 # Content that one claim may bring, beyond its first job. A row may hold 40 MB, and hundreds of them would neither come
 # within a statement's time-out nor fit into memory.
 MOST_OCTETS = 32 * 1024 * 1024
@@ -47,9 +49,16 @@ class Claims:
         self._gateway = gateway
         self._deadline_seconds = deadline_seconds
 
-    async def heads(self) -> list[Head]:
-        """The first job of every lane and priority, due or not. Raises as `Gateway.fetch`."""
-        rows = await self._gateway.fetch("queue/heads", MOST_HEADS)
+    async def heads(self, after: Head | None = None) -> list[Head]:
+        """The first job of every lane and priority, due or not, in the order of their names. Raises as `Gateway.fetch`.
+
+        Args:
+            after: where to go on, when a look brought `MOST_HEADS` and there may be more.
+        """
+        known = (
+            _BEFORE_ALL if after is None else (after.lane.workspace_id, after.lane.destination_group, after.priority)
+        )
+        rows = await self._gateway.fetch("queue/heads", MOST_HEADS, *known)
         return [
             Head(Lane(row[0], row[1]), priority=row[2], scheduled_at=row[3], id=row[4], due_in=row[5]) for row in rows
         ]

@@ -81,6 +81,6 @@ ARGUMENTS: dict[str, Arguments] = {
     "queue/claim": (*_LANES, "{-infinity,-infinity,-infinity}", "{0,0,0}", "{10,50,50}", "1", "900", "33554432"),
     "queue/count_due": (*_LANES, "1001"),
     "queue/depth": ("10000",),
-    "queue/heads": ("20000",),
+    "queue/heads": ("20000", "", "", "-101"),
     "queue/mark": _RESULTS,
 }  # fmt: skip

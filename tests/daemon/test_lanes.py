@@ -128,3 +128,17 @@ def test_a_look_forgets_what_is_no_longer_there(book: LaneBook) -> None:
     book.renew([head(A), head(B)])
     book.renew([replace(head(B), id=5)])
     assert shares(book.plan(1, unlimited)) == [(B, 0, 1)]
+
+
+def test_a_full_look_is_gone_on_with_and_then_begun_anew(book: LaneBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailworkers.daemon.lanes.MOST_HEADS", 2)
+    assert book.beyond is None
+    book.renew([head(A), head(B)])
+    assert (book.beyond, book.whole) == (head(B), False)
+
+    book.renew([head(C)])
+    assert shares(book.plan(1, unlimited)) == [(C, 0, 1)]
+    assert (book.beyond, book.whole) == (None, False)
+
+    book.renew([head(A)])
+    assert (book.beyond, book.whole) == (None, True)

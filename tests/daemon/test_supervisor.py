@@ -89,6 +89,22 @@ async def test_a_job_for_later_runs_when_it_is_due_without_a_poll(
     assert due <= finished <= due + timedelta(seconds=5)
 
 
+async def test_no_lane_waits_for_ever_where_there_are_more_than_one_look_brings(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("queue.claim", "daemon.lanes"):
+        monkeypatch.setattr(f"mailworkers.{room}.MOST_HEADS", 3)
+    # given more lanes than a look brings, of which the first ones have nothing that is due
+    later = await owner.fetchval("SELECT now() + interval '1 h'")
+    for number in range(7):
+        await insert(app_connection, workspace_id=f"a{number}", scheduled_at=later)
+    async with Sink() as sink, running_daemon(to(settings, sink.port, poll_seconds=60.0)):
+        # when there is a mail in the last one, then it leaves without waiting for a poll
+        (job,) = await insert(app_connection, workspace_id="z")
+        await becomes(owner, job, "sent")
+        assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs") == 7
+
+
 async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:
     last = await insert(app_connection, 3, priority=50, subject="last")
     await insert(app_connection, 3, priority=-50, subject="first")

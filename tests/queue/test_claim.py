@@ -44,6 +44,21 @@ async def test_heads_show_the_first_job_of_each_lane_and_priority(claims: Claims
     assert all(head.due_in <= 0 for head in heads)
 
 
+async def test_a_look_goes_on_after_the_last_head_of_the_one_before(
+    claims: Claims, app_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworkers.queue.claim.MOST_HEADS", 3)
+    for workspace_id, priority in (("a", 5), ("a", -5), ("b", -100), ("b", 100), ("c", 0)):
+        await insert(app_connection, workspace_id=workspace_id, priority=priority)
+
+    first = await claims.heads()
+    second = await claims.heads(first[-1])
+
+    named = [[(head.lane.workspace_id, head.priority) for head in part] for part in (first, second)]
+    assert named == [[("a", -5), ("a", 5), ("b", -100)], [("b", 100), ("c", 0)]]
+    assert await claims.heads(second[-1]) == []
+
+
 async def test_a_head_that_is_not_due_tells_when_it_will_be(claims: Claims, app_connection: Any) -> None:
     await insert(app_connection, scheduled_at=datetime.now(UTC) + timedelta(hours=1))
     (head,) = await claims.heads()

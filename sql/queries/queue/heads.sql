@@ -1,10 +1,11 @@
 -- The first job of every (lane, priority), due or not: where claims begin, and when the next look is worth it.
 -- Index email_jobs_ready, skipped through: one descent for each (workspace_id, destination_group, priority), however many
--- jobs stand behind it. $1: at most so many.
+-- jobs stand behind it. $1: at most so many, $2 $3 $4: of those after this one.
 WITH RECURSIVE heads AS (
     (SELECT workspace_id, destination_group, priority, scheduled_at, id
      FROM mailworkers.email_jobs
      WHERE status IN ('waiting', 'retrying')
+       AND (workspace_id, destination_group, priority) > ($2::text COLLATE "C", $3::text COLLATE "C", $4::smallint)
      ORDER BY workspace_id, destination_group, priority, scheduled_at, id
      LIMIT 1)
     UNION ALL
