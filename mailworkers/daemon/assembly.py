@@ -138,7 +138,7 @@ def assemble(
         give_up=current.give_up,
     )  # fmt: skip
     marks = Marks(database.leases)
-    preparing = Preparing(database.claims, current.sender)
+    preparing = Preparing(database.claims, current.sender, buffer.upcoming)
     crew = Crew(
         tasks,
         lambda made: Bench(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from mailworkers.queue.states import Job
@@ -39,6 +40,10 @@ class Buffer:
     def job_ids(self) -> Iterator[int]:
         """The jobs that wait here."""
         return (job.id for job in self._jobs)
+
+    def upcoming(self, count: int) -> Iterator[Job]:
+        """The next so many jobs, which stay here."""
+        return islice(self._jobs, count)
 
     def of(self, workspace_id: str) -> int:
         """How many jobs of this workspace wait here."""
