@@ -229,7 +229,13 @@ class Worker:
         session = self._session
         assert session is not None
         while True:
-            while session.ready() and self._allowed() and (job := self._bench.buffer.take()) is not None:
+            # Mails also end while the next one is marked or its attachments are read: they count until they are settled.
+            while (
+                session.ready()
+                and len(self._on_the_way) < session.window
+                and self._allowed()
+                and (job := self._bench.buffer.take()) is not None
+            ):
                 self._beginning = job
                 await self._begin(session, job)
                 self._beginning = None

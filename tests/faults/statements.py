@@ -1,4 +1,4 @@
-"""What passes between a daemon and PostgreSQL, statement by statement, for cutting the line at a chosen moment.
+"""What passes between a daemon and PostgreSQL, statement by statement, for cutting or holding the line at a chosen moment.
 
 Only as much of the protocol as is needed (PostgreSQL manual, chapter 55): a client prepares a text under a name by Parse,
 and runs it by Bind; the server's ReadyForQuery outside a transaction means that it has committed.
@@ -7,6 +7,7 @@ and runs it by Bind; the server's ReadyForQuery outside a transaction means that
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,10 @@ Moment = Literal["before the server has it", "after the server committed"]
 BEFORE: Moment = "before the server has it"
 AFTER: Moment = "after the server committed"
 READY_AND_COMMITTED = b"Z\x00\x00\x00\x05I"
+FLUSH = b"H\x00\x00\x00\x04"
+# Parts of the texts of two statements.
+CLAIM = b"mailworkers.lease_numbers"
+ACK = b"AS r(id, lease, message_id, reply_code, enhanced_code, reply, refused)"
 
 
 @dataclass(slots=True)
@@ -50,27 +55,76 @@ class LoseAnswer:
 
 
 @dataclass(slots=True)
-class Statements:
-    """One connection."""
+class HoldCommit:
+    """Holds the line at the runs of one statement: the server has run it, and waits for the Sync that commits it. Its
+    method `watch` goes to a Proxy. Other connections are not touched.
 
-    order: LoseAnswer
+    Args:
+        text: part of the statement's text.
+    """
+
+    text: bytes
+    held: int = 0
+
+    def watch(self) -> Uncommitted:
+        """The watch of one connection."""
+        return Uncommitted(self)
+
+
+@dataclass(slots=True)
+class Frames:
+    """Cuts what a client says into its messages, and knows the runs of one statement."""
+
+    text: bytes
     _unread: bytes = b""
     _started: bool = False  # the start-up message has no type octet
     _names: set[bytes] = field(default_factory=set)
-    _withheld: bytes | None = None
 
-    def to_server(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Iterator[tuple[bytes, bool, bytes]]:
+        """Each whole message: its type, whether it runs the statement, and its octets."""
         self._unread += data
         if not self._started:
             (length,) = struct.unpack("!I", self._unread[:4])
-            self._unread = self._unread[length:]
             self._started = True
+            yield b"", False, self._taken(length)
         while len(self._unread) >= 5:
             kind, (length,) = self._unread[:1], struct.unpack("!I", self._unread[1:5])
             if len(self._unread) < 1 + length:
-                break
-            body, self._unread = self._unread[5 : 1 + length], self._unread[1 + length :]
-            self._see(kind, body)
+                return
+            message = self._taken(1 + length)
+            yield kind, self._runs(kind, message[5:]), message
+
+    def _taken(self, octets: int) -> bytes:
+        message, self._unread = self._unread[:octets], self._unread[octets:]
+        return message
+
+    def _runs(self, kind: bytes, body: bytes) -> bool:
+        if kind == b"P":
+            name, text, _ = body.split(b"\0", 2)
+            if self.text in text:
+                self._names.add(name)
+            else:
+                self._names.discard(name)
+        return kind == b"B" and body.split(b"\0", 2)[1] in self._names
+
+
+@dataclass(slots=True)
+class Statements:
+    """One connection that may be cut."""
+
+    order: LoseAnswer
+    _frames: Frames = field(init=False)
+    _withheld: bytes | None = None
+
+    def __post_init__(self) -> None:
+        self._frames = Frames(self.order.text)
+
+    def to_server(self, data: bytes) -> bytes:
+        for _, runs, _ in self._frames.feed(data):
+            if runs and self.order.wanted():
+                if self.order.moment == BEFORE:
+                    raise Cut
+                self._withheld = b""
         return data
 
     def to_client(self, data: bytes) -> bytes:
@@ -81,14 +135,30 @@ class Statements:
             raise Cut
         return b""
 
-    def _see(self, kind: bytes, body: bytes) -> None:
-        if kind == b"P":
-            name, text, _ = body.split(b"\0", 2)
-            if self.order.text in text:
-                self._names.add(name)
-            else:
-                self._names.discard(name)
-        elif kind == b"B" and body.split(b"\0", 2)[1] in self._names and self.order.wanted():
-            if self.order.moment == BEFORE:
-                raise Cut
-            self._withheld = b""
+
+@dataclass(slots=True)
+class Uncommitted:
+    """One connection that may be held."""
+
+    order: HoldCommit
+    _frames: Frames = field(init=False)
+    _running: bool = False
+    _held: bool = False
+
+    def __post_init__(self) -> None:
+        self._frames = Frames(self.order.text)
+
+    def to_server(self, data: bytes) -> bytes:
+        passing = b""
+        for kind, runs, message in self._frames.feed(data):
+            self._running = self._running or runs
+            if self._running and kind == b"S" and not self._held:
+                self._held = True
+                self.order.held += 1
+                passing += FLUSH  # so that the server has certainly run it
+            if not self._held:
+                passing += message
+        return passing
+
+    def to_client(self, data: bytes) -> bytes:
+        return data

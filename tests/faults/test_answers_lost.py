@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert
-from tests.faults.statements import AFTER, BEFORE, LoseAnswer, Moment
+from tests.faults.statements import ACK, AFTER, BEFORE, CLAIM, LoseAnswer, Moment
 from tests.support.daemon import DaemonProcess
 from tests.support.proxy import Proxy
 from tests.support.sink import Sink
@@ -17,8 +17,6 @@ from tests.support.waiting import eventually
 
 StartDaemon = Callable[..., DaemonProcess]
 MAILS = 1500
-CLAIM = b"mailworkers.lease_numbers"
-ACK = b"AS r(id, lease, message_id, reply_code, enhanced_code, reply, refused)"
 LEASE_SECONDS = 6.0  # short, so that a claim that only its lease frees is seen to be freed
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "HEARTBEAT_SECONDS": 2, "MIN_WORKERS": 4, "MAX_WORKERS": 4}
 SENDING = "SELECT count(*) FROM mailworkers.email_jobs WHERE status = 'sending'"
