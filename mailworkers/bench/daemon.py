@@ -18,6 +18,7 @@ from mailworkers.bench.answering import Parent, announce, run
 from mailworkers.bench.null_transport import NullTransport
 from mailworkers.bench.stages import StageSampler
 from mailworkers.bench.telling import TellingTransport
+from mailworkers.daemon.collector import calm_collector
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.supervisor import Running
 from mailworkers.daemon.supervisor import run as run_daemon
@@ -87,6 +88,7 @@ async def _run(order: Mapping[str, Any], parent: Parent) -> None:
 
 async def _serve(running: Running, daemon: asyncio.Task[int], parent: Parent) -> None:
     """Answer until the parent has no more questions, or the daemon has ended."""
+    calm_collector()
     measured = Measured(running)
     announce({"ready": True})
     answers = {"usage": measured.usage, "measure": measured.measure, "measured": measured.measured}

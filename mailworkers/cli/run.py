@@ -54,7 +54,8 @@ def run(settings: Settings) -> None:
 
 
 async def _run(settings: Settings) -> int:
-    from mailworkers.daemon.supervisor import run as run_daemon  # noqa: PLC0415 -- no other command waits for these
+    from mailworkers.daemon.collector import calm_collector  # noqa: PLC0415 -- no other command waits for these
+    from mailworkers.daemon.supervisor import run as run_daemon  # noqa: PLC0415
     from mailworkers.web.server import WebServer  # noqa: PLC0415
 
     for sentence in notices():
@@ -69,7 +70,7 @@ async def _run(settings: Settings) -> int:
     async with found(settings) as dsn:
         if settings.database_url is None:
             say(_how_to_reach(dsn))
-        return await run_daemon(settings, dsn, make_page=Page)
+        return await run_daemon(settings, dsn, make_page=Page, on_ready=lambda _running: calm_collector())
 
 
 def _how_to_reach(dsn: str) -> str:

@@ -34,8 +34,8 @@ class Desk:
         return await self.preparing.prepare(job)
 
 
-def a_job(number: int, **changes: str) -> Job:
-    return made_up(number, **{"text_body": f"Hi {number}", **changes})
+def a_job(number: int, to_email: str = "ann@example.org") -> Job:
+    return made_up(number, text_body=f"Hi {number}", to_email=to_email)
 
 
 async def test_the_next_jobs_are_composed_with_the_first_and_once() -> None:
