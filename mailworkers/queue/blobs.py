@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mailworkers.db.pool import Gateway
 from mailworkers.errors import ComposeError
 from mailworkers.mail.composer.body import MAX_CONTENT_BYTES
 from mailworkers.mail.message import Attachment
-from mailworkers.mail.row import blob_ids
-from mailworkers.queue.states import Job
 
 
-async def blobs_of(job: Job, gateway: Gateway) -> Mapping[int, Attachment]:
-    """The named rows of the job's own workspace by id; a missing one is left out, for the composer to complain.
+async def blobs_of(wanted: Collection[int], workspace_id: str, gateway: Gateway) -> Mapping[int, Attachment]:
+    """The named rows of a job's own workspace by id; a missing one is left out, for the composer to complain.
 
     Raises:
-        ComposeError: the row's attachments are malformed, or larger together than a mail may be.
+        ComposeError: they are larger together than a mail may be.
         DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`.
     """
-    wanted = sorted(blob_ids(job.row))
     if not wanted:
         return {}
-    rows = await gateway.fetch("queue/blobs", wanted, [job.lane.workspace_id] * len(wanted), MAX_CONTENT_BYTES)
+    rows = await gateway.fetch("queue/blobs", sorted(wanted), [workspace_id] * len(wanted), MAX_CONTENT_BYTES)
     if rows and rows[0]["content"] is None:
         raise ComposeError(
             f"attachments by reference have {rows[0]['octets']:,} octets together, at most {MAX_CONTENT_BYTES:,} fit in a mail"

@@ -17,6 +17,7 @@ _BEFORE_ALL = ("", "", -101)  # below every workspace's name, which has a charac
 # Content that one claim may bring, beyond its first job. A row may hold 40 MB, and hundreds of them would neither come
 # within a statement's time-out nor fit into memory.
 MOST_OCTETS = 32 * 1024 * 1024
+CONTENT = ("text_body", "html_body", "attachments", "headers", "data", "payload")  # columns that may be large
 DEPTH_BOUND = 10_000  # states are counted exactly up to here, so that no look ever scans a large table
 
 
@@ -99,7 +100,7 @@ class Claims:
                 at_most_once=row["delivery"] == "at_most_once",
                 waited=row["waited"],
                 claimed=now,
-                size=sum(len(row[part] or "") for part in ("text_body", "html_body", "attachments")),
+                size=sum(len(row[part] or "") for part in CONTENT),
                 row=row,
                 put_off=row["put_off"] or 0.0,
             )

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
+import pytest
+
+from mailworkers.daemon import aside, preparing
 from mailworkers.daemon.buffer import Buffer
-from mailworkers.daemon.preparing import AHEAD_CHARACTERS, AHEAD_JOBS, Prepared, Preparing
+from mailworkers.daemon.preparing import AHEAD_CHARACTERS, AHEAD_JOBS, LARGE_CHARACTERS, Prepared, Preparing
 from mailworkers.db.pool import Gateway
+from mailworkers.mail.composer import compose
+from mailworkers.mail.message import Message, WireMail
 from mailworkers.mail.row import SenderDefaults
 from mailworkers.queue.states import Ended, Job
+from mailworkers.replies import FailureClass
 from tests.support.jobs import made_up
 
-NO_GATEWAY = cast("Gateway", None)  # none of these mails has attachments to read
+SECONDS = 10.0
+NESTED = "[" * 100_000 + "]" * 100_000
+
+
+class Blobs:
+    """A gateway that knows one blob, and what it was asked for."""
+
+    def __init__(self, content: bytes = b"") -> None:
+        self.content = content
+        self.asked: list[Sequence[int]] = []
+
+    async def fetch(self, _query: str, wanted: Sequence[int], *_: object) -> Any:
+        self.asked.append(wanted)
+        blob = {"filename": "a.bin", "content_type": "", "content": self.content, "octets": len(self.content)}
+        return [blob | {"id": number} for number in wanted]
 
 
 class Desk:
     """A buffer, and what composes its jobs; `composed` counts."""
 
-    def __init__(self, *jobs: Job) -> None:
+    def __init__(self, *jobs: Job, blobs: Blobs | None = None) -> None:
         self.composed = 0
         self.buffer = Buffer()
         self.buffer.put(jobs)
-        self.preparing = Preparing(NO_GATEWAY, self._sender, self.buffer.upcoming)
+        self.preparing = Preparing(cast("Gateway", blobs or Blobs()), self._sender, self.buffer.upcoming)
 
     def _sender(self) -> SenderDefaults:
         self.composed += 1
@@ -82,3 +106,119 @@ async def test_large_jobs_wait_for_their_turn() -> None:
 
     assert desk.composed == 1
     assert isinstance(await desk.next(), Prepared)
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """In which thread each mail is composed."""
+    names: list[str] = []
+
+    def composed(message: Message) -> WireMail:
+        names.append(threading.current_thread().name)
+        return compose(message)
+
+    monkeypatch.setattr(preparing, "compose", composed)
+    return names
+
+
+@pytest.mark.parametrize(("size", "thread"), [(LARGE_CHARACTERS, "MainThread"), (LARGE_CHARACTERS + 1, "aside_0")])
+async def test_a_large_mail_is_composed_in_a_thread(size: int, thread: str, threads: list[str]) -> None:
+    prepared = await Desk(made_up(text_body="x" * size, size=size)).next()
+
+    assert isinstance(prepared, Prepared)
+    assert len(prepared.mail.content) > size
+    assert threads == [thread]
+
+
+async def test_what_a_row_refers_to_counts_too(threads: list[str]) -> None:
+    blobs = Blobs(bytes(LARGE_CHARACTERS + 1))
+    prepared = await Desk(made_up(attachments='[{"blob_id": 7}]'), blobs=blobs).next()
+
+    assert isinstance(prepared, Prepared)
+    assert blobs.asked == [[7]]
+    assert threads == ["aside_0"]
+
+
+async def test_attachments_that_refer_to_nothing_ask_for_nothing() -> None:
+    blobs = Blobs()
+    assert isinstance(await Desk(made_up(attachments='[{"content": "eA=="}]'), blobs=blobs).next(), Prepared)
+    assert blobs.asked == []
+
+
+async def test_the_others_go_on_while_large_mails_are_composed_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # given a composer that keeps a large mail until it is told to go on
+    go_on, entered = threading.Event(), threading.Semaphore(0)
+
+    def slowly(message: Message) -> WireMail:
+        if message.subject == "large":
+            entered.release()
+            assert go_on.wait(SECONDS)
+        return compose(message)
+
+    monkeypatch.setattr(preparing, "compose", slowly)
+    large = [made_up(number, size=LARGE_CHARACTERS + 1, subject="large") for number in (1, 2)]
+    desk = Desk(*large, a_job(3))
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        # when two large mails are being prepared
+        both = [tasks.create_task(desk.next()) for _ in large]
+        await asyncio.to_thread(entered.acquire)
+
+        # then a small one is ready before them, and only one of the two is in the composer
+        assert isinstance(await desk.next(), Prepared)
+        assert not entered.acquire(blocking=False)
+        go_on.set()
+        assert [type(await one) for one in both] == [Prepared, Prepared]
+
+
+async def test_one_that_takes_for_ever_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def stuck(message: Message) -> WireMail:
+        if message.subject == "stuck":
+            go_on.wait(SECONDS)
+        return compose(message)
+
+    monkeypatch.setattr(preparing, "compose", stuck)
+    desk = Desk(made_up(1, size=LARGE_CHARACTERS + 1, subject="stuck"), made_up(2, size=LARGE_CHARACTERS + 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(aside, "LONGEST_SECONDS", 0.05)
+        ended = await desk.next()
+    other = await desk.next()
+    go_on.set()
+
+    assert isinstance(ended, Ended)
+    assert (ended.why.failure, ended.why.text) == (FailureClass.SYSTEM, "composing took more than 0.05 s")
+    assert isinstance(other, Prepared)
+
+
+@pytest.mark.parametrize("size", [1, LARGE_CHARACTERS + 1])
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("attachments", json.dumps([{"content": "not base64!"}]), "not valid base64"),
+        ("attachments", json.dumps([{"blob_id": "seven"}]), "must be a whole number"),
+        ("attachments", NESTED, "nested too deeply"),
+        ("headers", NESTED, "nested too deeply"),
+        ("template", "welcome", "does not exist"),
+    ],
+)
+async def test_a_row_that_never_will_be_a_mail_ends_with_the_reason(
+    size: int, column: str, value: str, words: str
+) -> None:
+    ended = await Desk(made_up(size=size, **cast("Any", {column: value}))).next()
+
+    assert isinstance(ended, Ended)
+    assert words in ended.why.text
+    assert ended.why.failure is FailureClass.DATA
+
+
+@pytest.mark.parametrize("size", [1, LARGE_CHARACTERS + 1])
+async def test_a_bug_of_ours_ends_that_job_alone(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def buggy(_message: Message) -> WireMail:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(preparing, "compose", buggy)
+    ended = await Desk(made_up(size=size)).next()
+
+    assert isinstance(ended, Ended)
+    assert ended.why.failure is FailureClass.SYSTEM

@@ -28,10 +28,10 @@ async def insert(connection: asyncpg.Connection, count: int = 1, **columns: Any)
 
 
 def made_up(job_id: int = 1, *, lane: Lane = DEFAULT_LANE, at_most_once: bool = False, **fields: Any) -> Job:
-    """A claimed job that no database knows. `fields` overrides columns of its row, and `attempts`, `max_retries` and
-    `put_off`."""
+    """A claimed job that no database knows. `fields` overrides columns of its row, and `attempts`, `max_retries`,
+    `size` and `put_off`."""
     attempts, max_retries = fields.pop("attempts", 0), fields.pop("max_retries", 3)
-    put_off = fields.pop("put_off", 0.0)
+    put_off, size = fields.pop("put_off", 0.0), fields.pop("size", 0)
     row = {
         "id": job_id, "workspace_id": lane.workspace_id, "priority": 0, "scheduled_at": _SOMEWHEN,
         "created_at": _SOMEWHEN, "message_token": UUID(int=job_id), "to_email": "ann@example.org", "to_name": None,
@@ -41,5 +41,5 @@ def made_up(job_id: int = 1, *, lane: Lane = DEFAULT_LANE, at_most_once: bool = 
     }  # fmt: skip
     return Job(
         id=job_id, lease=1, lane=lane, attempts=attempts, max_retries=max_retries, job_type="send-email",
-        at_most_once=at_most_once, waited=0.0, claimed=time.monotonic(), size=0, row=row, put_off=put_off,
+        at_most_once=at_most_once, waited=0.0, claimed=time.monotonic(), size=size, row=row, put_off=put_off,
     )  # fmt: skip

@@ -13,7 +13,8 @@ WITH fence AS MATERIALIZED (
         AS wanted(workspace_id, destination_group, priority, from_at, from_id, take)
     CROSS JOIN LATERAL (
         SELECT id, coalesce(octet_length(text_body), 0) + coalesce(octet_length(html_body), 0)
-            + coalesce(pg_column_size(attachments), 0)::bigint AS octets
+            + coalesce(pg_column_size(attachments), 0) + coalesce(pg_column_size(headers), 0)
+            + coalesce(pg_column_size(data), 0) + coalesce(pg_column_size(payload), 0)::bigint AS octets
         FROM mailworkers.email_jobs
         WHERE status IN ('waiting', 'retrying')
           AND workspace_id = wanted.workspace_id COLLATE "C"
