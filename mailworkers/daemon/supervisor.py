@@ -22,6 +22,7 @@ import structlog
 
 from mailworkers.daemon import logs
 from mailworkers.daemon.assembly import Daemon, assemble
+from mailworkers.daemon.last_results import write_last_results
 from mailworkers.daemon.loop_lag import watch_loop_lag
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.notify import Notifier
@@ -178,9 +179,8 @@ class Life:
         if not await daemon.crew.drain(grace):
             log.warning("mails in flight were aborted at the end of the grace period")
         self._release()
-        if not await daemon.acks.flush(FLUSH_SECONDS):
+        if not await write_last_results(daemon.acks, FLUSH_SECONDS):
             self._exit_code = self._exit_code or 1
-            log.error("results could not be written: their mails run again", results=daemon.acks.unwritten)
 
     async def _stop(self, page: Page | None) -> None:
         daemon = self._daemon

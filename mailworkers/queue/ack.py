@@ -83,6 +83,11 @@ class AckWriter:
         """Results that the database does not have yet."""
         return len(self._pending) + len(self._writing)
 
+    @property
+    def unwritten_results(self) -> int:
+        """Those among them that tell of an attempt; the others only give jobs back."""
+        return sum(not isinstance(result, Snooze) for result in (*self._writing, *self._pending))
+
     def job_ids(self) -> Iterator[int]:
         """Jobs whose results the database does not have yet."""
         return (result.job.id for result in (*self._writing, *self._pending))

@@ -52,3 +52,38 @@ class ContentWatch(Blind):
 def slowly() -> Pace:
     """So slow that no content of some MB is through before the others have begun theirs."""
     return Pace(delay=0.01, octets=16 * 1024)
+
+
+@dataclass(slots=True)
+class NoAnswer:
+    """Stops answering each connection in its first mail, at a relay that takes one command at a time: after RCPT for some
+    recipients, after the final dot for all others. Its method `watch` goes to a Proxy.
+
+    Args:
+        after_rcpt: those recipients.
+    """
+
+    after_rcpt: frozenset[str] = frozenset()
+    silent: int = 0  # connections
+
+    def watch(self) -> AnswerWatch:
+        """The watch of one connection."""
+        return AnswerWatch(self)
+
+
+@dataclass(slots=True)
+class AnswerWatch(Blind):
+    """One connection whose answers end."""
+
+    order: NoAnswer
+    _silent: bool = False
+
+    def to_server(self, data: bytes) -> bytes:
+        recipient = data.partition(b"TO:<")[2].partition(b">")[0].decode() if data.startswith(b"RCPT") else ""
+        if not self._silent and (recipient in self.order.after_rcpt or data.endswith(b"\r\n.\r\n")):
+            self._silent = True
+            self.order.silent += 1
+        return data
+
+    def to_client(self, data: bytes) -> bytes:
+        return b"" if self._silent else data
