@@ -7,7 +7,7 @@ WITH results AS MATERIALIZED (
 ), done AS (
     DELETE FROM mailworkers.email_jobs AS job
     USING results
-    WHERE job.id = results.id AND job.lease = results.lease AND job.id = ANY ($1::bigint[])
+    WHERE job.id = results.id AND job.lease = results.lease
     RETURNING job.id, job.campaign_id, job.created_at, job.scheduled_at, job.attempts, job.workspace_id, job.job_type,
         job.to_email, job.subject, results.message_id, results.reply_code, results.enhanced_code, results.reply,
         results.refused

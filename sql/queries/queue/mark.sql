@@ -3,5 +3,5 @@
 UPDATE mailworkers.email_jobs AS job
 SET marked_at = now()
 FROM unnest($1::bigint[], $2::bigint[]) AS wanted(id, lease)
-WHERE job.id = wanted.id AND job.lease = wanted.lease AND job.id = ANY ($1::bigint[])
+WHERE job.id = wanted.id AND job.lease = wanted.lease
 RETURNING job.id
