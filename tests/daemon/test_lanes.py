@@ -132,13 +132,14 @@ def test_a_look_forgets_what_is_no_longer_there(book: LaneBook) -> None:
 
 def test_a_full_look_is_gone_on_with_and_then_begun_anew(book: LaneBook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mailworkers.daemon.lanes.MOST_HEADS", 2)
-    assert book.beyond is None
     book.renew([head(A), head(B)])
-    assert (book.beyond, book.whole) == (head(B), False)
+    assert book.beyond == head(B)
+    assert not book.whole
 
     book.renew([head(C)])
     assert shares(book.plan(1, unlimited)) == [(C, 0, 1)]
-    assert (book.beyond, book.whole) == (None, False)
+    assert book.beyond is None
+    assert not book.whole
 
     book.renew([head(A)])
-    assert (book.beyond, book.whole) == (None, True)
+    assert book.whole
