@@ -45,6 +45,7 @@ MOST_PAGES_OF = {
     "leases/rescue": 40_000,  # rewrites 200 jobs of dead daemons
     "leases/expire": 10_000,  # rewrites 50 jobs past their deadline
     "maintenance/drop_partitions": 10_000,  # catalogue work
+    "maintenance/purge_keys": 6000,  # looks 100 jobs up among the living and in each month, and writes their keys anew
     "maintenance/make_partitions": 10_000,
     "maintenance/purge_metrics": 8000,  # deletes a day of two daemons' minutes
     "inspect/figures": 4000,  # a day of two daemons' minutes
