@@ -223,6 +223,18 @@ async def test_figures_of_the_minute_are_kept_with_the_record(
     assert (row["sent"], row["retried"], row["abandoned"]) == (1, 1, 1)
 
 
+async def test_results_that_change_no_figure_leave_no_figures(
+    database: Database, daemon_id: int, app_connection: Any, desk: Desk
+) -> None:
+    (job,) = await claim(database, daemon_id, app_connection)
+    zombie = replace(job, lease=job.lease - 1)
+    desk.writer.put(Ended(zombie, End.FAILED, Failure(FailureClass.DATA, "no")))
+    desk.writer.put(Snooze(job, 0.0))
+    assert await desk.writer.flush(5)
+    async with database.claims.connection("the test") as connection:
+        assert await connection.fetchval("SELECT count(*) FROM mailworkers.worker_metrics") == 0
+
+
 class Flaky:
     """A gateway that fails until it is mended."""
 

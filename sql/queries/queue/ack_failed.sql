@@ -42,12 +42,14 @@ WITH results AS MATERIALIZED (
     FROM again WHERE spent
 ), counted AS (
     INSERT INTO mailworkers.worker_metrics AS m (minute, daemon_id, failed, abandoned, unknown, retried, snoozed)
-    SELECT date_trunc('minute', now()), $12::bigint,
-        (SELECT count(*) FROM ended WHERE ended.ended = 'failed'),
-        (SELECT count(*) FROM ended WHERE ended.ended = 'abandoned'),
-        (SELECT count(*) FROM ended WHERE ended.ended = 'unknown'),
-        (SELECT count(*) FROM again WHERE spent),
-        (SELECT count(*) FROM again WHERE NOT spent AND text IS NOT NULL)
+    SELECT date_trunc('minute', now()), $12::bigint, n.failed, n.abandoned, n.unknown, n.retried, n.snoozed
+    FROM (SELECT
+        (SELECT count(*) FROM ended WHERE ended.ended = 'failed') AS failed,
+        (SELECT count(*) FROM ended WHERE ended.ended = 'abandoned') AS abandoned,
+        (SELECT count(*) FROM ended WHERE ended.ended = 'unknown') AS unknown,
+        (SELECT count(*) FROM again WHERE spent) AS retried,
+        (SELECT count(*) FROM again WHERE NOT spent AND text IS NOT NULL) AS snoozed) AS n
+    WHERE n.failed + n.abandoned + n.unknown + n.retried + n.snoozed > 0
     ON CONFLICT (minute, daemon_id) DO UPDATE SET failed = m.failed + excluded.failed,
         abandoned = m.abandoned + excluded.abandoned, unknown = m.unknown + excluded.unknown,
         retried = m.retried + excluded.retried, snoozed = m.snoozed + excluded.snoozed
