@@ -8,6 +8,8 @@
     │   ├── SchemaMismatch          the schema is older or newer than this version knows
     │   └── EmbeddedServerError     the embedded server could not be started
     ├── ComposeError                this one row cannot become a mail, whoever tries
+    │   └── TemplateError           a template is wrong, or cannot be rendered with this data
+    ├── LeadsError                  a list of contacts cannot be read, or its import cannot go on
     ├── TransportError
     │   ├── RelayUnreachable        no conversation with the relay: worth trying again
     │   └── RelayRefused            bad certificate, refused AUTH, no STARTTLS: a person must act
@@ -70,6 +72,18 @@ class EmbeddedServerError(DatabaseError):
 
 
 class ComposeError(MailworkersError):
+    exit_code = EX_DATAERR
+
+
+class TemplateError(ComposeError):
+    """`excerpt` shows the line of the template that is meant, with a caret below the place; empty where it is not known."""
+
+    def __init__(self, message: str, hint: str = "", excerpt: str = "") -> None:
+        super().__init__(message, hint)
+        self.excerpt = excerpt
+
+
+class LeadsError(MailworkersError):
     exit_code = EX_DATAERR
 
 
