@@ -57,3 +57,6 @@ class NullTransport:
 
     async def connect(self) -> NullSession:
         return NullSession()
+
+    def cut_off(self) -> int:
+        return 0

@@ -54,6 +54,9 @@ class TellingTransport:
         made = await self._transport.connect()
         return made if isinstance(made, RelayDown | Throttled) else TellingSession(made)
 
+    def cut_off(self) -> int:
+        return self._transport.cut_off()
+
 
 def _tell(outcome: Outcome) -> None:
     announce({"accepted": isinstance(outcome, Accepted), "at": time.monotonic()})

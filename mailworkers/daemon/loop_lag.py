@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.vitals import Vitals
@@ -12,17 +13,22 @@ LAG_INTERVAL = 0.5  # seconds; twice a second costs nothing that can be measured
 FADING = 0.9  # of the worst lag each interval: half of it is gone after 3 s, so that a page asked for by then shows it
 
 
-async def watch_loop_lag(vitals: Vitals, metrics: Metrics, interval: float = LAG_INTERVAL) -> None:
+async def watch_loop_lag(
+    vitals: Vitals, metrics: Metrics, interval: float = LAG_INTERVAL, on_late: Callable[[], None] = lambda: None
+) -> None:
     """Measure for ever how late a timer fires; ends by cancellation.
 
     Args:
         vitals: gets the worst lag of late in `loop_lag`, in seconds.
         metrics: gets every single one.
         interval: seconds between two measurements.
+        on_late: called where a timer was late by more than that.
     """
     while True:
         due = time.monotonic() + interval
         await asyncio.sleep(interval)
         lag = max(0.0, time.monotonic() - due)
+        if lag > interval:
+            on_late()
         vitals.loop_lag = max(lag, vitals.loop_lag * FADING)
         metrics.loop_lagged(lag)

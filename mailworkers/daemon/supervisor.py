@@ -22,6 +22,7 @@ import structlog
 
 from mailworkers.daemon import logs
 from mailworkers.daemon.assembly import Daemon, assemble
+from mailworkers.daemon.freeze import FreezeWatch
 from mailworkers.daemon.last_results import write_last_results
 from mailworkers.daemon.loop_lag import watch_loop_lag
 from mailworkers.daemon.metrics import Metrics
@@ -94,9 +95,10 @@ async def run(
     database = await Database.connect(settings, dsn)
     try:
         async with asyncio.TaskGroup() as tasks:
-            daemon = assemble(settings, database, transport or transport_for(settings), metrics or Metrics(), tasks)
+            way_out = transport or transport_for(settings)
+            daemon = assemble(settings, database, way_out, metrics or Metrics(), tasks)
             daemon.vitals.schema_version = version
-            return await Life(daemon, tasks).live(make_page, on_ready)
+            return await Life(daemon, tasks, FreezeWatch(daemon.heartbeat, way_out.cut_off)).live(make_page, on_ready)
     except* MailworkersError as group:
         raise _first(group) from None
     finally:
@@ -112,9 +114,10 @@ def _first(group: BaseExceptionGroup[MailworkersError]) -> MailworkersError:
 class Life:
     """One daemon from start to stop."""
 
-    def __init__(self, daemon: Daemon, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, daemon: Daemon, tasks: asyncio.TaskGroup, freeze: FreezeWatch) -> None:
         self._daemon = daemon
         self._tasks = tasks
+        self._freeze = freeze
         self._loops: list[asyncio.Task[None]] = []
         self._running = Running(daemon.vitals, daemon.metrics, daemon.database)
         self._notifier = Notifier()
@@ -127,7 +130,7 @@ class Life:
         """All of it; the exit code."""
         daemon = self._daemon
         page = make_page(daemon.current.settings, daemon.vitals, daemon.metrics) if make_page else None
-        with self._signals():
+        with self._signals(), self._freeze.listening():
             await daemon.heartbeat.establish()
             try:
                 if page is not None:
@@ -153,7 +156,7 @@ class Life:
             ("maintenance", daemon.maintenance.run()),
             ("dispatcher", daemon.dispatcher.run()),
             ("scaling", daemon.trouble.keep_doing("scaling", INTERVAL_SECONDS, self._scale)),
-            ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics)),
+            ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.wake)),
             ("supervisor's line", self._keep_telling()),
         ):
             self._loops.append(self._tasks.create_task(self._guard(name, loop), name=name))

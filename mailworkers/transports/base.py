@@ -62,3 +62,10 @@ class Transport(Protocol):
 
     async def connect(self) -> Session | RelayDown | Throttled:
         """Connect and negotiate, within time-outs of its own. Never raises for what a relay or a network does."""
+
+    def cut_off(self) -> int:
+        """Let nothing more leave by any session, from this moment on; how many connections that were.
+
+        Fit for a signal handler: no session's state is touched. What the system was given before still arrives, replies can
+        still be read, and each session ends by itself, as if the relay had closed it, when it writes next.
+        """

@@ -23,6 +23,7 @@ def test_a_block_shows_in_vitals_and_metrics_and_fades(
 ) -> None:
     vitals, metrics = Vitals(), Metrics()
     lags: asyncio.Queue[float] = asyncio.Queue()
+    late: list[int] = []
     count = metrics.loop_lagged
 
     def tell(seconds: float) -> None:
@@ -32,13 +33,14 @@ def test_a_block_shows_in_vitals_and_metrics_and_fades(
     monkeypatch.setattr(metrics, "loop_lagged", tell)
 
     async def scene() -> None:
-        watching = asyncio.create_task(watch_loop_lag(vitals, metrics, interval=0.01))
+        watching = asyncio.create_task(watch_loop_lag(vitals, metrics, interval=0.01, on_late=lambda: late.append(1)))
         async with asyncio.timeout(10):
             await asyncio.sleep(0)  # it is waiting for its first timer now
             time.sleep(BLOCKED)  # noqa: ASYNC251 -- the block that is to be seen
             seen = await lags.get()
             assert seen >= BLOCKED - 0.02
             assert vitals.loop_lag >= seen
+            assert late == [1]
             while vitals.loop_lag > seen / 2:
                 await lags.get()
         watching.cancel()

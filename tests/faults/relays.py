@@ -87,3 +87,40 @@ class AnswerWatch(Blind):
 
     def to_client(self, data: bytes) -> bytes:
         return b"" if self._silent else data
+
+
+@dataclass(slots=True)
+class AtCommand:
+    """Stalls a Proxy in the moment when a command has passed for the first time. Its method `watch` goes there.
+
+    Args:
+        command: such as b"DATA".
+    """
+
+    command: bytes
+    proxy: Proxy | None = None
+    stalled: bool = False
+    answered: bool = False  # the relay has answered it
+
+    def watch(self) -> CommandWatch:
+        """The watch of one connection."""
+        return CommandWatch(self)
+
+
+@dataclass(slots=True)
+class CommandWatch(Blind):
+    """One connection."""
+
+    order: AtCommand
+
+    def to_server(self, data: bytes) -> bytes:
+        if not self.order.stalled and data.endswith(self.order.command + b"\r\n"):
+            self.order.stalled = True
+        return data
+
+    def to_client(self, data: bytes) -> bytes:
+        # Not before, so that the command itself still reaches the relay.
+        if self.order.stalled and not self.order.answered and self.order.proxy is not None:
+            self.order.answered = True
+            self.order.proxy.stall()
+        return data

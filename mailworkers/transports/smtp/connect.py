@@ -16,6 +16,7 @@ from typing import Literal, cast
 import aiosmtplib
 
 from mailworkers.replies import RelayDown, Stage, Throttled, classify, make_reply
+from mailworkers.transports.smtp.lines import OpenLines
 from mailworkers.transports.smtp.sentry import Sentry
 from mailworkers.transports.smtp.session import SmtpSession
 from mailworkers.transports.smtp.timeouts import StageTimeouts
@@ -54,6 +55,7 @@ class SmtpTransport:
         self._mode = mode
         self._context: ssl.SSLContext | None = None
         self._ehlo_name = relay.ehlo_name
+        self._lines = OpenLines()
 
     async def connect(self) -> SmtpSession | RelayDown | Throttled:
         """Connect and negotiate; see `transports.base.Transport`."""
@@ -70,6 +72,10 @@ class SmtpTransport:
             raise
         return self._hand_over(negotiation, offer)
 
+    def cut_off(self) -> int:
+        """See `transports.base.Transport`."""
+        return self._lines.cut_off()
+
     async def _get_ready(self) -> None:
         """What is slow, and the same for each connection: reading certificates, asking for this host's name."""
         if self._relay.tls != "none" and self._context is None:
@@ -84,6 +90,8 @@ class SmtpTransport:
         mode = self._mode or offer.mode
         session = SmtpSession(transport, offer, mode, self._timeouts, self._relay.mails_per_connection)
         transport.set_protocol(session)
+        if negotiation.socket is not None:
+            self._lines.add(negotiation.socket)
         return session
 
 
@@ -101,7 +109,7 @@ class _Negotiation:
     def __init__(self, relay: Relay, timeouts: StageTimeouts) -> None:
         self._relay = relay
         self._timeouts = timeouts
-        self._socket: socket.socket | None = None
+        self.socket: socket.socket | None = None
         self._sentry: Sentry | None = None
         self._limit = timeouts.connect
         self.stage = Stage.CONNECT
@@ -111,7 +119,7 @@ class _Negotiation:
         """All stages in turn. Raises whatever ends it; `explain` knows what that means."""
         relay = self._relay
         async with asyncio.timeout(self._limit):
-            sock = self._socket = await _open_socket(relay.host, relay.port, self._limit)
+            sock = self.socket = await _open_socket(relay.host, relay.port, self._limit)
         client = aiosmtplib.SMTP(
             hostname=relay.host.strip("[]"),
             sock=sock,
@@ -203,9 +211,9 @@ class _Negotiation:
         """Drop whatever there is of a connection; a graceful close of TLS could linger for half a minute."""
         if self.transport is not None:
             self.transport.abort()
-        if self._socket is not None:
+        if self.socket is not None:
             with contextlib.suppress(OSError):  # its transport may have closed it
-                self._socket.shutdown(socket.SHUT_RDWR)
+                self.socket.shutdown(socket.SHUT_RDWR)
 
     def explain(self, ended: Exception) -> RelayDown | Throttled:
         """What the end of a negotiation means, in words for a person."""
