@@ -117,6 +117,7 @@ def assemble(
         on_lost=lambda: settling.release(buffer.take_out(lambda _job: True)),
     )
     heartbeat = Heartbeat(settings, database.dsn, leases, vitals, trouble, wards)
+    database.on_moved = heartbeat.moved
 
     def written(done: Written) -> None:
         trouble.over("acks")

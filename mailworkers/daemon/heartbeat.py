@@ -151,6 +151,11 @@ class Heartbeat:
         """Whether an insert now would wake this daemon."""
         return self._presence is not None and self._presence.announced
 
+    def moved(self) -> None:
+        """The server became read-only: its session proves nothing any more, where another one is written to."""
+        if self._presence is not None:
+            self._presence.lost.set()
+
     async def end(self, why: str) -> None:
         """Give the lease back and close the session, at the daemon's end."""
         if self.registration is not None and self.established.is_set():

@@ -11,9 +11,10 @@ from mailworkers.errors import DatabaseError, DatabaseRefused, DatabaseUnavailab
 # SQLSTATEs that pass by themselves (PostgreSQL manual, appendix A): connection trouble, serialization and deadlock,
 # a full disk or too many connections, a lock or statement time-out, a restart, a server that became read-only.
 _PASSING_CLASSES = ("08", "40", "53", "57", "58")
-_PASSING_CODES = frozenset({"55P03", "25006"})
+READ_ONLY = "25006"
+_PASSING_CODES = frozenset({"55P03", READ_ONLY})
 # The server is no longer the one to write to: connections to it must not be used again.
-EXPIRING_CODES = frozenset({"25006", "57P01", "57P02", "57P03"})
+EXPIRING_CODES = frozenset({READ_ONLY, "57P01", "57P02", "57P03"})
 
 # Whoever knows what the user wants to do names the one role: see `cli.database.found`.
 RIGHTS_HINT = (

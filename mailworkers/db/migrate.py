@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from mailworkers.db import hosts
 from mailworkers.db.faults import as_ours
 from mailworkers.db.pool import CONNECT_SECONDS, FAULTS
 from mailworkers.db.pooler import NAMELESS
@@ -30,6 +31,9 @@ _MIGRATING = {
 MIGRATE_HINT = "Run `mailworkers migrate` as the schema's owner (DATABASE_URL=…)"
 OWNER_HINT = "Run it as the owner of the schema, or as a role that may create it and, the first time, roles"
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+# A line of its own in a migration after which daemons that do not know it must not go on. Without it the migration has to
+# leave them all that they use: columns are added and never lost, and what is added has a default.
+ENDS_OLDER = "-- Daemons of earlier versions must end."
 
 _BOOTSTRAP = f"""
 CREATE SCHEMA IF NOT EXISTS {DEFAULT_SCHEMA};
@@ -44,12 +48,13 @@ CREATE TABLE IF NOT EXISTS {DEFAULT_SCHEMA}.schema_migrations (
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """One file. `checksum` tells a file that was changed after it ran."""
+    """One file. `checksum` tells a file that was changed after it ran, `ends_older` whether older daemons must not go on."""
 
     version: int
     name: str
     sql: str
     checksum: str
+    ends_older: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def known_migrations(schema: str = DEFAULT_SCHEMA) -> tuple[Migration, ...]:
             raise ValueError(f"{path.name} must be named like 0001_what_it_does.sql")
         text = path.read_text(encoding="utf-8")
         checksum = hashlib.sha256(text.encode()).hexdigest()[:16]
-        found.append(Migration(int(named[1]), named[2], in_schema(text, schema), checksum))
+        ends_older = ENDS_OLDER in text.splitlines()
+        found.append(Migration(int(named[1]), named[2], in_schema(text, schema), checksum, ends_older))
     return tuple(found)
 
 
@@ -183,6 +189,11 @@ async def _apply(connection: Any, schema: str, migration: Migration) -> None:
             migration.name,
             migration.checksum,
         )
+        if migration.ends_older:  # the first few have no such column yet, and no such daemons
+            await connection.execute(
+                f"UPDATE {schema}.schema_migrations SET ends_older = true WHERE version = $1",  # noqa: S608
+                migration.version,
+            )
 
 
 async def _check_server(connection: Any) -> None:
@@ -197,7 +208,7 @@ async def _check_server(connection: Any) -> None:
 async def _connect(dsn: str, server_settings: dict[str, str]) -> Any:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return await asyncpg.connect(
+            return await hosts.connect(
                 dsn,
                 timeout=CONNECT_SECONDS,
                 command_timeout=STATEMENT_SECONDS,

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import asyncpg
 
-from mailworkers.db import pooler
-from mailworkers.db.faults import EXPIRING_CODES, as_ours
+from mailworkers.db import hosts, pooler
+from mailworkers.db.faults import EXPIRING_CODES, READ_ONLY, as_ours
 from mailworkers.db.queries import Queries
 from mailworkers.settings import Settings
 
@@ -56,7 +56,7 @@ def server_settings(settings: Settings, role: str) -> dict[str, str]:
 class Gateway:
     """Runs named queries on a pool of its own. Every call is bounded and fails with one of our errors.
 
-    `statements` counts the calls.
+    `statements` counts the calls; `on_read_only` is called where the server turns out to be no longer the one to write to.
 
     Args:
         pool: its own.
@@ -72,6 +72,7 @@ class Gateway:
         self._timeout = timeout
         self._opening = opening
         self.statements = 0
+        self.on_read_only: Callable[[], Awaitable[None]] = self.expire
 
     async def fetch(self, name: str, *args: Any) -> list[asyncpg.Record]:
         """All rows of the query `name`.
@@ -125,14 +126,21 @@ class Gateway:
                 else:
                     yield connection
         except FAULTS as fault:
-            if getattr(fault, "sqlstate", None) in EXPIRING_CODES:
-                await self._pool.expire_connections()
+            code = getattr(fault, "sqlstate", None)
+            if code in EXPIRING_CODES:
+                await self.expire()
+            if code == READ_ONLY:
+                await self.on_read_only()
             raise as_ours(fault, doing) from fault
 
     @property
     def size(self) -> tuple[int, int]:
         """Connections open, and of them idle."""
         return self._pool.get_size(), self._pool.get_idle_size()
+
+    async def expire(self) -> None:
+        """Use none of the connections again that there are now."""
+        await self._pool.expire_connections()
 
     async def close(self) -> None:
         """Close politely within `CLOSE_SECONDS`, then at once."""
@@ -144,7 +152,8 @@ class Gateway:
 
 
 class Database:
-    """The three gateways of one process, and its queries."""
+    """The three gateways of one process, and its queries. `on_moved` is called where the server that they lead to became
+    read-only, so that whatever else is connected to it leaves too."""
 
     def __init__(self, claims: Gateway, acks: Gateway, leases: Gateway, queries: Queries, dsn: str) -> None:
         self.claims = claims
@@ -152,6 +161,15 @@ class Database:
         self.leases = leases
         self.queries = queries
         self.dsn = dsn
+        self.on_moved: Callable[[], None] = lambda: None
+        for gateway in (claims, acks, leases):
+            gateway.on_read_only = self._leave
+
+    async def _leave(self) -> None:
+        """One gateway met a read-only server: the others are not to find out by themselves, each at its time."""
+        for gateway in (self.claims, self.acks, self.leases):
+            await gateway.expire()
+        self.on_moved()
 
     @classmethod
     async def connect(cls, settings: Settings, dsn: str) -> Self:
@@ -209,6 +227,7 @@ async def _open_pool(settings: Settings, dsn: str, role: str, size: int, *, pool
         max_inactive_connection_lifetime=IDLE_LIFETIME_SECONDS,
         server_settings=pooler.passed_on(options) if pooled else options,
         reset=_nothing_to_reset,
+        connect=hosts.connect,
         **(pooler.NAMELESS if pooled else {}),
     )
 
@@ -229,9 +248,9 @@ async def connect_once(settings: Settings, dsn: str, role: str) -> Any:
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             if await pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS):
-                return await asyncpg.connect(
+                return await hosts.connect(
                     dsn, server_settings=pooler.passed_on(options), **timeouts, **pooler.NAMELESS
                 )
-            return await asyncpg.connect(dsn, server_settings=options, **timeouts)
+            return await hosts.connect(dsn, server_settings=options, **timeouts)
     except (*FAULTS, ValueError) as fault:
         raise as_ours(fault, "connecting") from fault

@@ -7,7 +7,7 @@ it costs three round trips more for each statement.
 
 from __future__ import annotations
 
-import asyncpg
+from mailworkers.db import hosts
 
 # Start-up parameters that pgbouncer knows (its manual, ignore_startup_parameters); it refuses a connection with any other.
 _PASSED_ON = ("application_name", "timezone")
@@ -29,7 +29,7 @@ async def leads_through_a_pooler(dsn: str, timeout: float) -> bool:
     Raises:
         as `asyncpg.connect`.
     """
-    connection = await asyncpg.connect(dsn, timeout=timeout, command_timeout=timeout, **NAMELESS)
+    connection = await hosts.connect(dsn, timeout=timeout, command_timeout=timeout, **NAMELESS)
     try:
         async with connection.transaction():
             return bool(await connection.fetchval("SELECT pg_backend_pid()") != connection.get_server_pid())
