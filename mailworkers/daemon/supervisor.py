@@ -1,7 +1,8 @@
 """The life of a daemon: start → run → drain → stop.
 
     start   database, schema, lease, health page: any of them missing ends it here, with one clear line
-    run     until SIGTERM, SIGINT, or a bug in one of the loops; SIGHUP takes over what may change
+    run     until SIGTERM, SIGINT, a bug in one of the loops, or a migration that ends older daemons; SIGHUP takes over
+            what may change
     drain   nothing new is claimed, what was not begun is released, mails in flight get DRAIN_SECONDS
     stop    results are written, the lease is given back, connections are closed
 
@@ -20,7 +21,7 @@ from typing import Protocol
 
 import structlog
 
-from mailworkers.daemon import logs
+from mailworkers.daemon import logs, schema_watch
 from mailworkers.daemon.assembly import Daemon, assemble
 from mailworkers.daemon.freeze import FreezeWatch
 from mailworkers.daemon.last_results import write_last_results
@@ -31,7 +32,7 @@ from mailworkers.daemon.scaling import INTERVAL_SECONDS, Load, Scaling
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.db import migrate
 from mailworkers.db.pool import Database
-from mailworkers.errors import DatabaseError, MailworkersError, SettingsError
+from mailworkers.errors import DatabaseError, MailworkersError, SchemaMismatch, SettingsError
 from mailworkers.limits import limits_from
 from mailworkers.settings import Settings, reload
 from mailworkers.transports import Transport, transport_for
@@ -89,6 +90,7 @@ async def run(
 
     Raises:
         MailworkersError: it could not start.
+        SchemaMismatch: besides, it was ended by a migration of a later version, after it had drained.
     """
     logs.configure(settings.log_level, settings.log_format)
     version = await migrate.require_current(dsn, settings.db_schema)
@@ -125,6 +127,7 @@ class Life:
         self._sent_before = (time.monotonic(), 0)
         self._rate_per_hour = 0.0
         self._exit_code = 0
+        self._superseded: SchemaMismatch | None = None
 
     async def live(self, make_page: MakePage | None, on_ready: Callable[[Running], None] | None) -> int:
         """All of it; the exit code."""
@@ -144,11 +147,14 @@ class Life:
                 await self._drain()
             finally:
                 await self._stop(page)
+        if self._superseded is not None:
+            raise self._superseded
         return self._exit_code
 
     def _start(self) -> None:
         daemon = self._daemon
         daemon.vitals.phase = "running"
+        schema = schema_watch.SchemaWatch(daemon.database.claims, daemon.vitals, self._end_superseded)
         for name, loop in (
             ("heartbeat", daemon.heartbeat.run()),
             ("acks", daemon.acks.run()),
@@ -156,6 +162,10 @@ class Life:
             ("maintenance", daemon.maintenance.run()),
             ("dispatcher", daemon.dispatcher.run()),
             ("scaling", daemon.trouble.keep_doing("scaling", INTERVAL_SECONDS, self._scale)),
+            (
+                "schema watch",
+                daemon.trouble.keep_doing("schema watch", schema_watch.INTERVAL_SECONDS, schema.look, grave=False),
+            ),
             ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.wake)),
             ("supervisor's line", self._keep_telling()),
         ):
@@ -169,6 +179,12 @@ class Life:
         except Exception:
             log.exception("a loop met a bug; the daemon drains and ends", loop=name)
             self._exit_code = EXIT_BUG
+            self._running.stop.set()
+
+    def _end_superseded(self, why: SchemaMismatch) -> None:
+        if self._superseded is None:
+            log.error("a migration ends this daemon", problem=why.message)
+            self._superseded = why
             self._running.stop.set()
 
     async def _drain(self) -> None:

@@ -42,6 +42,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "inspect/live_retrying": _LOOK,
     "inspect/live_sending": _LOOK,
     "inspect/live_waiting": _LOOK,
+    "inspect/newer_migrations": ("1",),
     "inspect/oldest_due": ("20000",),
     "inspect/schema_version": (),
     "inspect/workers": (),

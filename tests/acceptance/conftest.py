@@ -63,7 +63,7 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
     daemons: list[DaemonProcess] = []
 
     def start(database_url: str, relay_port: int, **settings: object) -> DaemonProcess:
-        daemons.append(DaemonProcess(tmp_path, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
+        daemons.append(DaemonProcess(tmp_path, None, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
         return daemons[-1]
 
     yield start

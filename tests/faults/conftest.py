@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +94,10 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., DaemonProcess]]:
     """Starts daemons, and ends those that the case leaves."""
     daemons: list[DaemonProcess] = []
 
-    def start(database_url: str, relay_port: int, **settings: object) -> DaemonProcess:
-        daemons.append(DaemonProcess(tmp_path, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
+    def start(
+        database_url: str, relay_port: int, variables: Mapping[str, str] | None = None, **settings: object
+    ) -> DaemonProcess:
+        daemons.append(DaemonProcess(tmp_path, variables, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
         return daemons[-1]
 
     yield start

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,18 @@ class DaemonProcess:
 
     Args:
         folder: where it runs and where its output goes.
+        variables: of its environment, over those that `environment` gives.
         settings: by the names of their environment variables without the prefix, over those of `FREE`.
     """
 
-    def __init__(self, folder: Path, **settings: object) -> None:
+    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None, **settings: object) -> None:
         self.page = free_port()
         self._output = folder / f"daemon-{self.page}.out"
         values = {**FREE, "HTTP_PORT": self.page, **settings}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "mailworkers", "run"],
-                env=environment(**values),
+                env={**environment(**values), **(variables or {})},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
