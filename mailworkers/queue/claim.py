@@ -100,7 +100,7 @@ class Claims:
                 at_most_once=row["delivery"] == "at_most_once",
                 waited=row["waited"],
                 claimed=now,
-                size=sum(len(row[part] or "") for part in CONTENT),
+                size=sum([len(row[part] or "") for part in CONTENT]),
                 row=row,
                 put_off=row["put_off"] or 0.0,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mailworkers.transports.smtp.transaction import Transaction
@@ -15,7 +16,7 @@ SLICE = 64 * 1024  # octets written at once; also what the transport may buffer 
 class _Piece(NamedTuple):
     data: bytes | memoryview
     owes: int
-    ends: tuple[Transaction, ...]
+    ends: Sequence[Transaction]
 
 
 class Outlet:
@@ -64,14 +65,14 @@ class Outlet:
 
     def flush(self) -> None:
         """Write what was added, at once where the relay reads."""
-        if self._batch:
-            batch = self._batch
-            piece = _Piece(batch[0] if len(batch) == 1 else b"".join(batch), self._owes, tuple(self._ends))
-            self._batch = []
+        batch = self._batch
+        if batch:
+            data = batch[0] if len(batch) == 1 else b"".join(batch)
+            ends, self._ends = self._ends, []
+            owes, self._owes = self._owes, 0
             self._size = 0
-            self._ends.clear()
-            self._owes = 0
-            self._put(piece)
+            batch.clear()
+            self._put(_Piece(data, owes, ends))
 
     def resume(self) -> None:
         """The relay reads again."""
