@@ -101,7 +101,11 @@ class Outlet:
             self._write(piece)
 
     def _write(self, piece: _Piece) -> None:
+        self._transport.write(piece.data)
+        if (
+            self._transport.is_closing()
+        ):  # it broke under this write or one before, and drops what it is given: no end has left
+            return
         for transaction in piece.ends:
             transaction.handed = True
         self.owed += piece.owes
-        self._transport.write(piece.data)

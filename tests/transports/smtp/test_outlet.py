@@ -19,6 +19,7 @@ class FullAfter:
         self.left = writes
         self.written: list[bytes] = []
         self.outlet: Outlet | None = None
+        self.breaks_at = 0
 
     def set_write_buffer_limits(self, high: int, low: int) -> None:
         assert (high, low) == (SLICE, 0)
@@ -28,6 +29,9 @@ class FullAfter:
         self.left -= 1
         if self.left == 0 and self.outlet is not None:
             self.outlet.paused = True
+
+    def is_closing(self) -> bool:
+        return 0 < self.breaks_at <= len(self.written)
 
 
 def an_outlet(writes: int = 100) -> tuple[Outlet, FullAfter]:
@@ -65,6 +69,16 @@ def test_small_pieces_never_add_up_to_more_than_a_slice() -> None:
 
     assert [len(data) for data in transport.written] == [SLICE, SLICE, SLICE // 2]
     assert outlet.owed == 5
+
+
+@pytest.mark.parametrize("breaks_at", [1, 2, 3])
+def test_what_is_given_to_a_connection_that_broke_has_not_left(breaks_at: int, transaction: Transaction) -> None:
+    outlet, transport = an_outlet()
+    transport.breaks_at = breaks_at
+    outlet.add(b"x" * (2 * SLICE + 1), 1, transaction)
+
+    assert not transaction.handed
+    assert outlet.owed == 0
 
 
 def test_nothing_to_write_is_not_written() -> None:
