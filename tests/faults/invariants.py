@@ -184,8 +184,8 @@ async def at_the_sink(owner: Any, sink: Sink, jobs: Sequence[int]) -> Account:
     )
 
 
-async def well(daemon: DaemonProcess) -> None:
-    """It lives, says that all is well, kept within its memory, and met no bug."""
+async def well(daemon: DaemonProcess) -> int:
+    """It lives, says that all is well, kept within its memory, and met no bug. Returns the most memory it ever had, in KiB."""
     assert daemon.process.poll() is None, daemon.output
     await eventually(daemon.is_ready, "the daemon is ready again")
 
@@ -194,8 +194,10 @@ async def well(daemon: DaemonProcess) -> None:
         return bool(answer) and answer["status"] in ("pass", "warn")
 
     await eventually(passing, "/health passes again")
-    assert _peak_memory_kib(daemon.process.pid) < MOST_MEMORY_KIB
+    peak = _peak_memory_kib(daemon.process.pid)
+    assert peak < MOST_MEMORY_KIB
     assert "Traceback" not in daemon.output, daemon.output
+    return peak
 
 
 def _peak_memory_kib(pid: int) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
-_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?<?([^>\r\n]*)", re.IGNORECASE | re.MULTILINE)
+MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?<?([^>\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _PATH = re.compile(rb"(?i)(?:FROM|TO):<([^>]*)>(.*)")
 
 
@@ -157,7 +157,7 @@ class _Connection(asyncio.Protocol):
 
     def _accept(self, content: bytes) -> None:
         sink = self._sink
-        found = _MESSAGE_ID.search(content)
+        found = MESSAGE_ID.search(content)
         message_id = found[1].decode("utf-8", "replace") if found else ""
         sink.message_ids[message_id] += 1
         kept = content if sink.keep_content else b""
