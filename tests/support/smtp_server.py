@@ -123,16 +123,18 @@ class HostileServer:
     """Use it as `async with HostileServer(script, …) as server:`. The first connection follows the first script, and so
     on; the last script serves all further ones. An AssertionError in a script fails the test at the end."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
         self._scripts = scripts
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
         self.talks: list[Talk] = []
-        self.port = 0
+        self.port = port
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls, limit=2 * 1024 * 1024)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self._tls, limit=2 * 1024 * 1024
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
