@@ -5,6 +5,7 @@ Small mails, which nearly all are, are composed on the event loop, where that ta
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,8 +17,10 @@ from mailworkers.errors import ComposeError
 from mailworkers.mail.composer import compose
 from mailworkers.mail.message import Attachment, WireMail
 from mailworkers.mail.row import NO_BLOBS, SenderDefaults, blob_ids, message_from_row
+from mailworkers.mail.templates import Letter, filled
 from mailworkers.queue.blobs import blobs_of
 from mailworkers.queue.states import End, Ended, Failure, Job
+from mailworkers.queue.templates import Shelf
 from mailworkers.replies import FailureClass, Stage
 
 SEND_EMAIL = "send-email"
@@ -27,6 +30,9 @@ SEND_EMAIL = "send-email"
 # replies waiting for longer than a millisecond.
 AHEAD_JOBS = 40
 AHEAD_CHARACTERS = 32 * 1024  # of one job's content: what is composed ahead is in memory twice
+
+# Seconds after which no further letter is rendered ahead: a hostile template takes a thousand times as long as a usual one.
+AHEAD_SECONDS = 0.005
 
 # Characters of content from which on a mail is composed in a thread. At up to 15 µs a kilobyte this is 4 ms, as long as the
 # others may well wait; the way to a thread and back costs 0.1 ms, which is too much for each small mail.
@@ -47,7 +53,7 @@ class Preparing:
     """Composes the mails of one daemon.
 
     Args:
-        gateway: for attachments by reference.
+        gateway: for templates, and for attachments by reference.
         sender: gives the address of rows that name none, as the settings have it now.
         upcoming: gives the next so many jobs of the line.
     """
@@ -58,6 +64,7 @@ class Preparing:
         self._gateway = gateway
         self._sender = sender
         self._upcoming = upcoming
+        self._shelf = Shelf(gateway)
         self._aside = aside.Aside()
         self._ahead: dict[tuple[int, int], Prepared | Ended] = {}  # by job and lease
 
@@ -65,24 +72,33 @@ class Preparing:
         """Compose the job's mail.
 
         Raises:
-            DatabaseUnavailable, DatabaseRefused: its attachments could not be read; the job is not to blame.
+            MemoryError: there is not enough of it just now.
+            DatabaseUnavailable, DatabaseRefused: its template or its attachments could not be read; the job is not to blame.
         """
         prepared = self._ahead.pop((job.id, job.lease), None)
         if prepared is not None:
             return prepared
-        if _is_small(job):
-            self._ahead = {(next_.id, next_.lease): self._composed(next_) for next_ in self._next_small()}
-            return self._composed(job)
         try:
+            letter = await self._letter(job)
+            if _is_small(job):
+                self._ahead = dict(self._composed_ahead())
+                return self._composed(job, letter)
             blobs = await self._blobs(job)
             if job.size + sum(len(blob.content) for blob in blobs.values()) <= LARGE_CHARACTERS:
-                return self._composed(job, blobs)
-            return await self._aside.run(lambda: self._composed(job, blobs))
+                return self._composed(job, letter, blobs)
+            return await self._aside.run(lambda: self._composed(job, letter, blobs))
         except ComposeError as bad:
             return _never(job, str(bad))
         except TimeoutError:
             log.error("composing took too long", job=job.id)  # noqa: TRY400 -- where it hangs is not known here
             return _never(job, f"composing took more than {aside.LONGEST_SECONDS:g} s", FailureClass.SYSTEM)
+
+    async def _letter(self, job: Job) -> Letter | None:
+        reference = job.row["template"]
+        if reference is None or job.job_type != SEND_EMAIL:
+            return None
+        at_hand = self._shelf.at_hand(job.lane.workspace_id, reference)
+        return at_hand or await self._shelf.letter(job.lane.workspace_id, reference)
 
     async def _blobs(self, job: Job) -> Mapping[int, Attachment]:
         """What the row's attachments refer to. They are looked through only where one does: that may be 40 MB of JSON."""
@@ -92,17 +108,35 @@ class Preparing:
         wanted = blob_ids(job.row) if job.size <= LARGE_CHARACTERS else await self._aside.run(lambda: blob_ids(job.row))
         return await blobs_of(wanted, job.lane.workspace_id, self._gateway)
 
-    def _next_small(self) -> Iterable[Job]:
-        return (job for job in self._upcoming(AHEAD_JOBS) if _is_small(job))
+    def _composed_ahead(self) -> Iterable[tuple[tuple[int, int], Prepared | Ended]]:
+        """The next small jobs of the line; of those with a template, the ones that name a version which is at hand."""
+        until = time.perf_counter() + AHEAD_SECONDS
+        for job in self._upcoming(AHEAD_JOBS):
+            reference = job.row["template"]
+            if not _is_small(job):
+                continue
+            if reference is None:
+                yield (job.id, job.lease), self._composed(job)
+                continue
+            letter = self._shelf.lasting(job.lane.workspace_id, reference)
+            if letter is not None:
+                yield (job.id, job.lease), self._composed(job, letter)
+                if time.perf_counter() > until:
+                    break
 
-    def _composed(self, job: Job, blobs: Mapping[int, Attachment] = NO_BLOBS) -> Prepared | Ended:
+    def _composed(
+        self, job: Job, letter: Letter | None = None, blobs: Mapping[int, Attachment] = NO_BLOBS
+    ) -> Prepared | Ended:
         if job.job_type != SEND_EMAIL:
             return _never(job, f"no handler for job_type {job.job_type!r}: this daemon knows {SEND_EMAIL!r}")
         try:
-            message = message_from_row(job.row, self._sender(), blobs)
+            row = job.row if letter is None else filled(job.row, letter)
+            message = message_from_row(row, self._sender(), blobs)
             return Prepared(compose(message), message.message_id)
         except ComposeError as bad:
             return _never(job, str(bad))
+        except MemoryError:  # this machine's trouble, not the row's
+            raise
         except Exception as bug:  # one row that meets a bug of ours must not end the daemon
             log.exception("composing met a bug", job=job.id)
             return _never(job, f"composing failed unexpectedly: {type(bug).__name__}: {bug}", FailureClass.SYSTEM)

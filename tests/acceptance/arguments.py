@@ -84,4 +84,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "queue/depth": ("10000",),
     "queue/heads": ("20000", "", "", "-101"),
     "queue/mark": _RESULTS,
+    "templates/list": (None, "100"),
+    "templates/newest": ("workspace-1", "letter", "0"),
+    "templates/save": ("workspace-1", "letter", "Hello", "Hi", None, "error"),
+    "templates/version": ("workspace-1", "letter", "1"),
 }  # fmt: skip

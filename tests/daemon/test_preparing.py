@@ -27,7 +27,7 @@ NESTED = "[" * 100_000 + "]" * 100_000
 
 
 class Blobs:
-    """A gateway that knows one blob, and what it was asked for."""
+    """A gateway that knows one blob and no template, and what it was asked for."""
 
     def __init__(self, content: bytes = b"") -> None:
         self.content = content
@@ -37,6 +37,9 @@ class Blobs:
         self.asked.append(wanted)
         blob = {"filename": "a.bin", "content_type": "", "content": self.content, "octets": len(self.content)}
         return [blob | {"id": number} for number in wanted]
+
+    async def fetchrow(self, *_: object) -> None:
+        return None
 
 
 class Desk:
