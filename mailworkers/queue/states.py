@@ -1,16 +1,61 @@
 """The life of a job, in one place.
 
-                       ┌───────────────── claim ─────────────────┐
-                       │                                         ▼
-    INSERT ──▶ waiting ┤◀── release, rescue, snooze ─────────  sending ──▶ sent
-                       │                                         │  │ ├──▶ failed      the answer was permanent
-              retrying ┤◀── an attempt was spent ────────────────┘  │ ├──▶ abandoned   the retries are spent
-                       │                                            │ └──▶ unknown     at most once, and the end was lost
-                paused ┘        (claims pass these by)              │
-                       └──── cancel ──▶ cancelled                   └── rescue of a marked at-most-once job ──▶ unknown
+                 ┌─────────────────── claim ──────────────────┐
+                 │                                            ▼
+    INSERT ──▶ waiting ◀── release, snooze, disown, rescue ── sending ── ack ──────────────────▶ sent
+                                                              │ ▲ │ ├─── ack ──────────────────▶ failed
+               retrying ◀── retry, expire ────────────────────┘ │ │ ├─── ack, expire, rescue ──▶ abandoned
+                 │                                              │ │ └─── ack, expire, rescue ──▶ unknown ── settle ──▶ sent
+                 └─────────────────── claim ────────────────────┘ └ mark, adopt: it stays where it is
 
-Left of the ends a job is a row of email_jobs; an end is a row of email_sends. Only the holder of a job's lease number
-moves it out of `sending`; a rescue takes the number away first. `suppressed` ends a job before its first claim.
+    waiting, retrying, paused ── cancel ──▶ cancelled
+    failed, abandoned, cancelled, suppressed, unknown ── bring_back ──▶ waiting
+
+Left of the ends a job is one row of email_jobs, an end is one row of email_sends, and each move from one table to the other is
+one statement: a job is in one of them, never in both or neither, until its month of history is dropped. A ready job is
+`retrying` where an attempt was spent and `waiting` where none was; claims treat them alike.
+
+    from               to                    by the statement     where
+    ─                  waiting               INSERT               its idempotency key is new; it is due at scheduled_at
+    waiting, retrying  sending               queue/claim          it is due, nobody has its row, the claimer's lease has not ended
+    sending            sending               queue/mark           the lease number matches; before the first byte of DATA
+    sending            sending               leases/adopt         it stands under a lease that this process had before
+    sending            sent                  queue/ack_sent       the lease number matches
+    sending            failed, abandoned,    queue/ack_failed     the lease number matches
+                       unknown
+    sending            retrying              queue/ack_failed     the lease number matches; an attempt is spent
+    sending            waiting, retrying     queue/ack_failed     the lease number matches; a release or snooze, none is spent
+    sending            waiting, retrying     leases/disown        its own daemon does not know of it, and it is not marked
+    sending            waiting, retrying     leases/rescue        its daemon's lease has ended or is not known
+                       unknown                                    … and it is marked
+                       abandoned                                  … and it saw too many daemons die
+    sending            retrying              leases/expire        the lease number matches, and it was seen past its
+                                                                  deadline for as long as an attempt may take
+                       unknown                                    … and it is marked
+                       abandoned                                  … and the retries are spent
+    waiting, retrying, cancelled             change/cancel        the state
+    paused
+    retrying           retrying, due now     change/run_now       the state
+    failed, abandoned, waiting               change/bring_back    the state, and that the whole job was kept; attempts begin anew
+    cancelled,
+    suppressed, unknown
+    unknown            sent                  change/settle_sent   the state: a person knows that it arrived
+
+What fences them:
+
+    the lease number    Each claim takes a new one from a sequence; whatever moves the job out of `sending` clears it. None is used
+                        twice, so that a late or repeated result, mark or expiry matches nothing and changes nothing, no figure
+                        either.
+    the daemon's lease  It stands behind all jobs that the daemon holds. Where it has ended (`mailworkers/queue/leases.py`),
+                        nothing is claimed under it, and `rescue` takes back what it holds.
+    the state           Under the row's lock it decides between a person and a claim: one wins, the other changes nothing.
+    the mark            It outlives the process. Whoever takes a marked job back without its holder's word for how the
+                        attempt ended, ends it as unknown.
+
+What stays the same from the insert on, also through `bring_back`: the id, `message_token` and with it the Message-ID, and the
+idempotency key, which is kept as long as the job and its history. `attempts` never pass `max_retries` + 1. `paused` and
+`suppressed` belong to the contract: what is paused is not claimed, and a suppressed mail ends before its first claim; no
+statement makes them yet. `tests/queue/test_state_machine.py` holds all of this against a model.
 """
 
 from __future__ import annotations
