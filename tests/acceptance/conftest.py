@@ -62,7 +62,7 @@ def start_daemon(tmp_path: Path) -> Iterator[StartDaemon]:
     """Starts daemons, and ends those that the test leaves."""
     daemons: list[DaemonProcess] = []
 
-    def start(database_url: str, relay_port: int, **settings: object) -> DaemonProcess:
+    def start(database_url: str, relay_port: int, **settings: Any) -> DaemonProcess:
         daemons.append(DaemonProcess(tmp_path, None, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
         return daemons[-1]
 

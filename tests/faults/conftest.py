@@ -95,7 +95,7 @@ def start_daemon(tmp_path: Path) -> Iterator[Callable[..., DaemonProcess]]:
     daemons: list[DaemonProcess] = []
 
     def start(
-        database_url: str, relay_port: int, variables: Mapping[str, str] | None = None, **settings: object
+        database_url: str, relay_port: int, variables: Mapping[str, str] | None = None, **settings: Any
     ) -> DaemonProcess:
         daemons.append(DaemonProcess(tmp_path, variables, DATABASE_URL=database_url, SMTP_PORT=relay_port, **settings))
         return daemons[-1]

@@ -163,7 +163,8 @@ class Cluster:
 
     def _signal_all(self, number: signal.Signals) -> None:
         for pid in self.processes():
-            os.kill(pid, number)
+            with contextlib.suppress(ProcessLookupError):  # a server's process may end between two looks
+                os.kill(pid, number)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +36,36 @@ class DaemonProcess:
     Args:
         folder: where it runs and where its output goes.
         variables: of its environment, over those that `environment` gives.
+        before: a command that becomes the one which is given to it, such as `env` or `unshare`.
+        output: a device or file for what it writes, instead of a new file in `folder`.
         settings: by the names of their environment variables without the prefix, over those of `FREE`.
     """
 
-    def __init__(self, folder: Path, variables: Mapping[str, str] | None = None, **settings: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variables: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+        output: Path | None = None,
+        **settings: object,
+    ) -> None:
         self.page = free_port()
-        self._output = folder / f"daemon-{self.page}.out"
+        self._output = output or folder / f"daemon-{self.page}.out"
         values = {**FREE, "HTTP_PORT": self.page, **settings}
-        with self._output.open("wb") as output:
+        with self._output.open("wb") as written:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mailworkers", "run"],
+                [*before, sys.executable, "-m", "mailworkers", "run"],
                 env={**environment(**values), **(variables or {})},
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=written,
                 stderr=subprocess.STDOUT,
             )
 
     @property
     def output(self) -> str:
-        """All that it wrote."""
-        return self._output.read_text(errors="replace")
+        """All that it wrote; nothing where that went to a device."""
+        return self._output.read_text(errors="replace") if self._output.is_file() else ""
 
     async def ready(self) -> None:
         """Wait until it takes work."""
