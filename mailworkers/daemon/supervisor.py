@@ -21,7 +21,7 @@ from typing import Protocol
 
 import structlog
 
-from mailworkers.daemon import logs, schema_watch
+from mailworkers.daemon import logs, memory, schema_watch
 from mailworkers.daemon.assembly import Daemon, assemble
 from mailworkers.daemon.freeze import FreezeWatch
 from mailworkers.daemon.last_results import write_last_results
@@ -133,7 +133,7 @@ class Life:
         """All of it; the exit code."""
         daemon = self._daemon
         page = make_page(daemon.current.settings, daemon.vitals, daemon.metrics) if make_page else None
-        with self._signals(), self._freeze.listening():
+        with self._signals(), self._freeze.listening(), memory.watched(self._end_by_bug):
             await daemon.heartbeat.establish()
             try:
                 if page is not None:
@@ -177,9 +177,12 @@ class Life:
         try:
             await loop
         except Exception:
+            self._end_by_bug()
             log.exception("a loop met a bug; the daemon drains and ends", loop=name)
-            self._exit_code = EXIT_BUG
-            self._running.stop.set()
+
+    def _end_by_bug(self) -> None:
+        self._exit_code = EXIT_BUG
+        self._running.stop.set()
 
     def _end_superseded(self, why: SchemaMismatch) -> None:
         if self._superseded is None:

@@ -23,7 +23,7 @@ from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
 from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Ended, Job, Snooze
-from mailworkers.replies import Outcome, RelayDown, Throttled
+from mailworkers.replies import Deferred, FailureClass, Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
 from mailworkers.transports.ending import Ending
 
@@ -263,8 +263,8 @@ class Worker:
             return
         try:
             prepared = await bench.preparing.prepare(job)
-        except DatabaseError as error:
-            bench.settling.record(Snooze(job, DATABASE_SNOOZE_SECONDS, str(error)))
+        except (DatabaseError, MemoryError) as trouble:
+            self._could_not_compose(job, trouble)
             return
         if isinstance(prepared, Ended):
             self.failed += 1
@@ -284,6 +284,17 @@ class Worker:
             return
         ending = session.submit(prepared.mail, deadline)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
+
+    def _could_not_compose(self, job: Job, trouble: DatabaseError | MemoryError) -> None:
+        """What is missing for it, others may miss too: it waits. Memory costs an attempt, so that a mail that never fits ends."""
+        settling = self._bench.settling
+        if isinstance(trouble, DatabaseError):
+            settling.record(Snooze(job, DATABASE_SNOOZE_SECONDS, str(trouble)))
+            return
+        log.warning("no memory was left to compose a mail", job=job.id, characters=job.size)
+        self.failed += 1
+        outcome = Deferred(FailureClass.SYSTEM, "no memory was left to compose it")
+        settling.settle(job, outcome, "", time.monotonic(), may_try_again=False)
 
     async def _finish_some(self) -> None:
         """Wait for the oldest mail's end, and settle with it those that ended meanwhile: the next ones leave together."""
