@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 
 from mailworkers.db.pool import Database, Gateway
-from mailworkers.errors import ComposeError, TemplateError
+from mailworkers.errors import TemplateError
 from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template
 from mailworkers.queue.insert import RowRefused, reason
 
@@ -38,6 +38,9 @@ class Reference:
 
     name: str
     version: int | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.version is None else f"{self.name}@{self.version}"
 
     @classmethod
     def parse(cls, text: str) -> Reference:
@@ -96,6 +99,19 @@ async def read(gateway: Gateway, workspace_id: str, reference: Reference) -> Tem
     return None if row is None else _source(reference.name, row)
 
 
+async def find(gateway: Gateway, workspace_id: str, reference: Reference) -> TemplateSource:
+    """As `read`, for one that must be there.
+
+    Raises:
+        TemplateError: it is not.
+        DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`.
+    """
+    source = await read(gateway, workspace_id, reference)
+    if source is None:
+        raise _nowhere(str(reference), workspace_id)
+    return source
+
+
 async def list_templates(gateway: Gateway, workspace_id: str | None, limit: int) -> list[TemplateLine]:
     """The templates of a workspace, or of all, by name. Raises as `Gateway.fetch`."""
     return [TemplateLine(*row) for row in await gateway.fetch("templates/list", workspace_id, limit)]
@@ -142,7 +158,7 @@ class Shelf:
         """The letter that a job's `template` means at this moment.
 
         Raises:
-            ComposeError: there is none, or it is no template. The job is to blame.
+            TemplateError: there is none, or it is no template. The job is to blame.
             DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`. The job is not.
         """
         wanted = Reference.parse(reference)
@@ -156,8 +172,7 @@ class Shelf:
             raise TemplateError(*place.refusal)
         if place.letter is None:
             self._places.pop(key, None)
-            where = f"template {shown(reference)} does not exist in workspace {shown(workspace_id)}"
-            raise ComposeError(where, "Save it with `mailworkers templates save`")
+            raise _nowhere(reference, workspace_id)
         return place.letter
 
     def _is_fresh(self, place: _Place, reference: str) -> bool:
@@ -189,6 +204,13 @@ class Shelf:
         chars = sum(place.chars for place in self._places.values())
         while len(self._places) > KEPT_LETTERS or (chars > KEPT_CHARS and len(self._places) > 1):
             chars -= self._places.popitem(last=False)[1].chars
+
+
+def _nowhere(reference: str, workspace_id: str) -> TemplateError:
+    return TemplateError(
+        f"template {shown(reference)} does not exist in workspace {shown(workspace_id)}",
+        "Save it with `mailworkers templates save`",
+    )
 
 
 def shown(name: str) -> str:

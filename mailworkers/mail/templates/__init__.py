@@ -3,6 +3,7 @@
     source            what is stored of one version, and its limits
     letter            a compiled version, which renders
     row               a row that names a template becomes one that has its bodies
+    preview           a letter as a file that a mail client opens
     language          which of Jinja2's language a template may use; what it may not is refused before it runs
     environment       Jinja2's sandbox, narrowed to the values that JSON knows
     budget            what one mail may cost, in steps
@@ -21,7 +22,8 @@ reach no object of Python's.
 """
 
 from mailworkers.mail.templates.letter import Letter, Rendered, compile_template
+from mailworkers.mail.templates.preview import preview
 from mailworkers.mail.templates.row import filled, variables
 from mailworkers.mail.templates.source import Missing, TemplateSource
 
-__all__ = ["Letter", "Missing", "Rendered", "TemplateSource", "compile_template", "filled", "variables"]
+__all__ = ["Letter", "Missing", "Rendered", "TemplateSource", "compile_template", "filled", "preview", "variables"]

@@ -71,7 +71,7 @@ class _Part:
             raise complaint(self.where, bad.line, bad.message, bad.hint, self._text, bad.near) from None
         except TemplateSyntaxError as bad:
             raise complaint(self.where, bad.lineno, bad.message or "it is no template", "", self._text) from None
-        except (RecursionError, MemoryError, SyntaxError, ValueError) as bad:
+        except (RecursionError, SyntaxError, ValueError) as bad:
             raise complaint(self.where, 0, f"it cannot be read: {bad}") from None
 
 
