@@ -1,4 +1,7 @@
-"""A PostgreSQL server that a test may restart, stop in any way and freeze: plain `initdb` and `postgres`, on TCP only."""
+"""A PostgreSQL server that a test may restart, stop in any way and freeze: plain `initdb` and `postgres`, on TCP only.
+
+And a standby of it, which may be promoted.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +26,7 @@ from tests.support.daemon import free_port
 from tests.support.waiting import eventually, wait_until
 
 SUPERUSER = "owner"
+STANDBY = "standby"  # by which name the primary knows it
 CONNECT_SECONDS = 5.0
 STATEMENT_SECONDS = 60.0
 START_SECONDS = 60.0  # initdb on a machine that does much else
@@ -47,17 +51,32 @@ class Cluster:
         settings: over those of `SETTINGS`.
         data: its data directory, where that is not in `folder`.
         wal: where the write-ahead log goes, where that is not in the data directory.
+        standby_of: a server that has not been started yet. This one begins as its copy, and follows it.
+        variables: of the server's environment.
     """
 
-    def __init__(self, folder: Path, *, data: Path | None = None, wal: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        data: Path | None = None,
+        wal: Path | None = None,
+        standby_of: Cluster | None = None,
+        variables: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> None:
         self.port = free_port()
         self.account = account_for(None)
         self._data = data or folder / "data"
         self._log = folder / "log"
         self._settings = {**SETTINGS, "port": str(self.port), **settings}
+        self._variables = dict(variables or {})
         home = Home.at(folder)
         self._bin = reachable(choose(home), self.account, home).bin
         self._process: subprocess.Popen[bytes] | None = None
+        if standby_of is not None:
+            self._copy(standby_of)
+            return
         if data is None:
             self._data.mkdir()
             self.account.own(self._data)
@@ -119,6 +138,14 @@ class Cluster:
         await migrate(self.dsn(name))
         return name
 
+    async def promote(self) -> None:
+        """Make a standby the server to write to, and wait until it is."""
+        connection = await asyncpg.connect(self.dsn(), timeout=CONNECT_SECONDS, command_timeout=STATEMENT_SECONDS)
+        try:
+            assert await connection.fetchval("SELECT pg_promote(true, $1)", int(START_SECONDS))
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
+
     async def stop(self, how: signal.Signals = FAST) -> None:
         """Stop as `pg_ctl stop -m fast` or `-m immediate` do, and wait for the end."""
         process, self._process = self._process, None
@@ -142,6 +169,17 @@ class Cluster:
         """Let them go on."""
         self._signal_all(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """kill -9 to all of its processes, as when its machine is switched off."""
+        process, self._process = self._process, None
+        assert process is not None
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.kill()
+        for pid in map(int, children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(STOP_SECONDS)
+
     def close(self) -> None:
         """End it, in whatever state it is."""
         process, self._process = self._process, None
@@ -152,14 +190,27 @@ class Cluster:
             process.send_signal(IMMEDIATE)
             wait_until(lambda: process.poll() is not None, "PostgreSQL ends", STOP_SECONDS)
 
+    def _copy(self, primary: Cluster) -> None:
+        assert not primary.running
+        shutil.copytree(primary._data, self._data)
+        (self._data / "standby.signal").touch()
+        for path in (self._data, *self._data.rglob("*")):
+            self.account.own(path)
+        self._data.chmod(0o700)
+        self._settings["primary_conninfo"] = (
+            f"host=127.0.0.1 port={primary.port} user={SUPERUSER} application_name={STANDBY} sslmode=disable"
+        )
+
     def _launch(self) -> None:
         with self._log.open("ab") as log:
             options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+            run_options = self.account.run_options()
+            run_options["env"] = {**run_options["env"], **self._variables}
             self._process = subprocess.Popen(
                 [self._bin / "postgres", "-D", self._data, *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                **self.account.run_options(),
+                **run_options,
             )
 
     def _signal_all(self, number: signal.Signals) -> None:
