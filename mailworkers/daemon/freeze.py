@@ -38,9 +38,14 @@ class FreezeWatch:
         self._cut_off = cut_off
         self._loop = asyncio.get_running_loop()
 
-    def wake(self) -> None:
-        """The process may have been frozen. Fit for a signal handler: it changes no state but the system's."""
-        if self._heartbeat.established.is_set() and not self._heartbeat.holds and (cut := self._cut_off()):
+    def late(self) -> None:
+        """The loop was late. Where the lease is known to be lost, that is no news: what is on its way is taken over by the next."""
+        if self._heartbeat.established.is_set():
+            self._cut_where_lost()
+
+    def _cut_where_lost(self) -> None:
+        """Fit for a signal handler: it changes no state but the system's."""
+        if not self._heartbeat.holds and (cut := self._cut_off()):
             self._loop.call_soon_threadsafe(_tell, cut)
 
     @contextlib.contextmanager
@@ -48,7 +53,7 @@ class FreezeWatch:
         """Hear SIGCONT. Only the main thread can; elsewhere a late loop is all that tells."""
 
         def woken(_number: int, _frame: FrameType | None) -> None:
-            self.wake()
+            self._cut_where_lost()
 
         try:
             # Not by the loop, which would run a handler among its other callbacks, and some of them before it.

@@ -166,7 +166,7 @@ class Life:
                 "schema watch",
                 daemon.trouble.keep_doing("schema watch", schema_watch.INTERVAL_SECONDS, schema.look, grave=False),
             ),
-            ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.wake)),
+            ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.late)),
             ("supervisor's line", self._keep_telling()),
         ):
             self._loops.append(self._tasks.create_task(self._guard(name, loop), name=name))
