@@ -8,9 +8,11 @@ from dataclasses import fields
 import pytest
 
 from mailworkers.doctor.finding import Finding
+from mailworkers.mail.templates import Rendered, TemplateSource
 from mailworkers.queue.follow import Followed
 from mailworkers.queue.overview import DaemonLine, FailureLine, Figures, Overview, WorkerLine
 from mailworkers.queue.records import Attempt, JobLine
+from mailworkers.queue.templates import TemplateLine
 from mailworkers.web.ask import Complaint, LocalDaemon
 from tests.support.program import PROJECT
 
@@ -38,6 +40,9 @@ def section(title: str) -> set[str]:
         ("jobs", JobLine),
         ("jobs", Attempt),
         ("doctor", Finding),
+        ("templates", TemplateLine),
+        ("templates", TemplateSource),
+        ("templates", Rendered),
     ],
 )
 def test_every_key_is_documented(title: str, kind: type) -> None:
