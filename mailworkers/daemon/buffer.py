@@ -49,6 +49,10 @@ class Buffer:
         """How many jobs of this workspace wait here."""
         return self._of[workspace_id]
 
+    def workspaces(self) -> Iterable[str]:
+        """Whose jobs wait here."""
+        return self._of.keys()
+
     @property
     def oldest_claim(self) -> float | None:
         """Monotonic time of the claim of the job that is next; None where there is none."""

@@ -144,7 +144,8 @@ class Dispatcher:
         self._fit_target()
         room, low = self._target - len(line.buffer), int(self._target * LOW_SHARE)
         if len(line.buffer) > low or line.buffer.size > MOST_BUFFERED:
-            await line.buffer.wait_until_low(low if line.buffer.size <= MOST_BUFFERED else 0, self._poll_seconds)
+            mark = low if line.buffer.size <= MOST_BUFFERED else 0
+            await line.buffer.wait_until_low(mark, min(self._poll_seconds, line.limiter.renewal))
             await self._refresh_tokens()
             line.buffer.nudge()
             return 1
@@ -212,8 +213,9 @@ class Dispatcher:
         """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited."""
         line = self._line
         wanted = dict.fromkeys((*line.crew.keys(), *system_keys()), self._target)
-        for head in line.book.due_heads(self._claim_batch):
-            wanted.update(dict.fromkeys(workspace_keys(head.lane.workspace_id), self._target))
+        workspaces = {head.lane.workspace_id for head in line.book.due_heads(self._claim_batch)}
+        for workspace in workspaces.union(line.buffer.workspaces()):
+            wanted.update(dict.fromkeys(workspace_keys(workspace), self._target))
         await line.limiter.replenish(wanted)
 
     async def _wait_for_tokens(self) -> None:

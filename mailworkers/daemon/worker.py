@@ -116,7 +116,7 @@ class Worker:
 
     def may_take(self) -> bool:
         """Whether it may begin a mail now."""
-        return not self._stopping and self._bench.limiter.available(*self._keys) >= 1
+        return not self._stopping and self._bench.limiter.allows(*self._keys, *system_keys())
 
     def row(self) -> WorkerRow:
         """What `status` shows of it."""
@@ -251,7 +251,7 @@ class Worker:
             not self._stopping
             and bench.heartbeat.holds
             and bench.acks.has_room
-            and bench.limiter.available(*self._keys) >= 1
+            and bench.limiter.allows(*self._keys, *system_keys())
         )
 
     async def _begin(self, session: Session, job: Job) -> None:
@@ -280,10 +280,18 @@ class Worker:
             return
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
         if not bench.limiter.take(*self._keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
-            bench.settling.release([job])
+            self._lacks_tokens(job)
             return
         ending = session.submit(prepared.mail, deadline)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
+
+    def _lacks_tokens(self, job: Job) -> None:
+        """Where this worker or the system has none left, the job is the next; where its workspace has none, it makes room."""
+        bench = self._bench
+        if job.at_most_once or not bench.limiter.allows(*workspace_keys(job.lane.workspace_id)):
+            bench.settling.release([job])
+        else:
+            bench.buffer.put_back(job)
 
     def _could_not_compose(self, job: Job, trouble: DatabaseError | MemoryError) -> None:
         """What is missing for it, others may miss too: it waits. Memory costs an attempt, so that a mail that never fits ends."""

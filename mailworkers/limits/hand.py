@@ -48,12 +48,17 @@ class Hand:
         lots = self._lots
         while lots and (lots[0].expires <= now or not lots[0].tokens):
             self._retire(lots.popleft(), now)
-        if len(lots) == 1:  # as nearly always, and this is asked for every mail
-            return lots[0].tokens
         return sum([lot.tokens for lot in lots])
 
+    def holds(self, n: int, now: float) -> bool:
+        """Whether `n` tokens may be spent now. Asked for every mail: the first lot nearly always has them."""
+        lots = self._lots
+        while lots and (lots[0].expires <= now or not lots[0].tokens):
+            self._retire(lots.popleft(), now)
+        return bool(lots) and (lots[0].tokens >= n or self.count(now) >= n)
+
     def spend(self, n: int) -> None:
-        """Take `n` tokens, the oldest first. `count` has just said that they are there."""
+        """Take `n` tokens, the oldest first. `holds` has just said that they are there."""
         for lot in self._lots:
             taken = min(n, lot.tokens)
             lot.tokens -= taken

@@ -13,6 +13,8 @@ from mailworkers.limits.hand import Hand
 from mailworkers.limits.keys import BucketKey, Limits
 from mailworkers.limits.ledger import Ask, Lender
 
+RENEWAL_SHARE = 0.5  # of the time for which a token may be held: the next ones come before the last expire
+
 
 class Limiter:
     """This process's part of the token buckets: leased in bulk from the ledger, spent mail by mail, handed back if unspent.
@@ -29,12 +31,14 @@ class Limiter:
         self._ledger = ledger
         self._clock = clock
         self._limits: Limits = {}
+        self._renewal = math.inf
         self._hands: dict[BucketKey, Hand] = {}
         self._leasing = asyncio.Lock()  # one lease after the other: lots expire in the order in which they came
 
     def configure(self, limits: Limits) -> None:
         """Take new limits, also while running. The ledger's buckets follow with the next lease, and gain nothing by it."""
         self._limits = dict(limits)
+        self._renewal = min((limit.hold * RENEWAL_SHARE for limit in limits.values()), default=math.inf)
         for key, hand in list(self._hands.items()):
             limit = self._limit(key)
             if limit is None:
@@ -50,6 +54,25 @@ class Limiter:
         now = self._clock()
         return min((self._count(key, now) for key in keys), default=math.inf)
 
+    def allows(self, *keys: BucketKey) -> bool:
+        """Whether one mail can be sent now with tokens of all `keys`."""
+        if not self._limits:
+            return True
+        now = self._clock()
+        for key in keys:
+            hand = self._hands.get(key)
+            if hand is not None:
+                if not hand.holds(1, now):
+                    return False
+            elif self._limit(key) is not None:
+                return False
+        return True
+
+    @property
+    def renewal(self) -> float:
+        """Seconds between two `replenish` that keep tokens in hand while there is work; infinity where nothing is limited."""
+        return self._renewal
+
     def take(self, *keys: BucketKey, n: int = 1) -> bool:
         """Spend `n` tokens of each of `keys`, or none of any. Call it when the mail goes out, not before: the bound is on this."""
         if not self._limits:
@@ -59,7 +82,7 @@ class Limiter:
         for key in keys:
             hand = self._hands.get(key)
             if hand is not None:
-                if hand.count(now) < n:
+                if not hand.holds(n, now):
                     return False
                 hands.append(hand)
             elif self._limit(key) is not None:

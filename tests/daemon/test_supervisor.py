@@ -382,6 +382,24 @@ async def test_limits_hold(settings: Settings, app_connection: Any, owner: Any) 
     )
 
 
+async def test_a_limit_far_above_the_rate_costs_no_job_its_place(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    """Tokens of a fast bucket are good for some milliseconds: they are renewed while claimed jobs wait for their turn."""
+    high = {
+        "system_rate_per_second": 100_000,
+        "workspace_rate_per_minute": 1_000_000,
+        "worker_rate_per_minute": 1_000_000,
+    }
+    jobs = 1_500
+    await insert(app_connection, jobs)
+    async with Sink() as sink, running_daemon(to(settings, sink.port, min_workers=2, max_workers=2, **high)) as daemon:
+        await eventually(lambda: len(sink.mails) == jobs, "all mails", 60)
+        page = daemon.metrics.page().decode()
+    claimed = next(line for line in page.splitlines() if line.startswith("mailworkers_claim_size_jobs_sum"))
+    assert float(claimed.split()[1]) == jobs
+
+
 async def test_a_schema_that_is_not_this_versions_ends_the_start(settings: Settings, owner: Any) -> None:
     await owner.execute(
         "INSERT INTO mailworkers.schema_migrations (version, name, checksum) VALUES (9999, 'later', 'x')"

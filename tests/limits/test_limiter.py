@@ -102,6 +102,29 @@ async def test_taking_is_all_or_nothing(limiter: Limiter) -> None:
     assert (limiter.available(MINUTE), limiter.available(HOUR)) == (0, 3)
 
 
+async def test_allowing_one_mail_is_having_a_token_of_every_key(limiter: Limiter, table: Table) -> None:
+    assert not limiter.allows(MINUTE, HOUR)
+    await limiter.replenish({MINUTE: 1, HOUR: 1})
+    table.now += 0.5
+    await limiter.replenish({MINUTE: 2, HOUR: 2})
+    assert limiter.allows(MINUTE, HOUR, FREE)
+    assert limiter.take(MINUTE, n=2)  # of two lots
+    assert not limiter.allows(MINUTE, HOUR)
+    assert limiter.allows(HOUR, FREE)
+    table.now += 0.6  # the first lot of the hour is too old by now
+    assert limiter.allows(HOUR)
+    table.now += 0.5
+    assert not limiter.allows(HOUR)
+
+
+async def test_tokens_are_renewed_before_the_first_expire(limiter: Limiter, table: Table) -> None:
+    fastest = min(limit.hold for limit in LIMITS.values())
+    assert 0 < limiter.renewal < fastest
+    limiter.configure({})
+    assert limiter.renewal == math.inf
+    assert limiter.allows(MINUTE, HOUR)
+
+
 async def test_only_what_is_missing_is_leased(limiter: Limiter, table: Table) -> None:
     await limiter.replenish({HOUR: 10})
     limiter.take(HOUR, n=4)
