@@ -25,8 +25,8 @@ from tests.queue.lifecycle.machine import Lives
 from tests.queue.lifecycle.stage import Stage
 
 EXAMPLES = "MAILWORKERS_TEST_EXAMPLES"
-QUICK_EXAMPLES = 25
-STEPS = 40
+QUICK_EXAMPLES = 30
+STEPS = 50
 
 
 def test_whatever_happens_each_job_has_its_place_and_its_end(database_url: str, settings: Settings) -> None:

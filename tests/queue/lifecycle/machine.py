@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -15,12 +15,19 @@ from tests.queue.lifecycle.process import LEASE_SECONDS, Process
 from tests.queue.lifecycle.promises import check
 from tests.queue.lifecycle.stage import Stage
 
-MOST_PROCESSES = 4
+FEW_PROCESSES, MOST_PROCESSES = 2, 4
+VERBS = (
+    "work", "work", "claim", "claim", "attempt", "attempt", "attempt", "write", "write", "write again", "release",
+    "wake up", "wake up", "disown",
+)  # fmt: skip
+STANDING = ("renew", "kill", "lose session", "end lease", "begin a lease", "begin a lease")
 DRAINING_ROUNDS = 60  # each takes back or sends all that it may, so that far fewer are enough
+LOOKS = 3
 DAY = 86_400.0
 
 index = st.integers(0, 7)
-outcomes = st.sampled_from([None, *OUTCOMES])
+outcomes = st.sampled_from([None, None, None, *OUTCOMES])
+losses = st.sampled_from([0, 0, 0, 1, 2])
 new_jobs = st.fixed_dictionaries(
     {
         "workspace": st.sampled_from(["a", "b"]),
@@ -41,7 +48,7 @@ class Lives(RuleBasedStateMachine):
         self.play = Play(stage)
 
     @initialize(
-        jobs=st.lists(new_jobs, min_size=3, max_size=8), sessions=st.lists(st.booleans(), min_size=1, max_size=2)
+        jobs=st.lists(new_jobs, min_size=3, max_size=8), sessions=st.lists(st.booleans(), min_size=2, max_size=3)
     )
     def begin(self, jobs: list[dict[str, Any]], sessions: list[bool]) -> None:
         for with_session in sessions:
@@ -63,98 +70,74 @@ class Lives(RuleBasedStateMachine):
     def person(self, which: int, wish: str) -> None:
         self.play.person(self._job_for(wish, which), wish)
 
-    # ------------------------------------------------------------ daemons begin and end
-
-    @precondition(lambda self: len(self.play.processes) < MOST_PROCESSES)
-    @rule(with_session=st.booleans())
-    def start(self, with_session: bool) -> None:
-        self.play.start(with_session=with_session)
+    # ------------------------------------------------------------ daemons
+    # Few rules that each do many things: hypothesis leaves out whole rules in each run, and a run is only worth much where
+    # jobs go round.
 
     @precondition(lambda self: self.play.processes)
-    @rule(which=index, with_session=st.booleans())
-    def come_back(self, which: int, with_session: bool) -> None:
-        """The session was lost, or the lease: a new one, under which it goes on with what it had begun."""
-        self.play.begin_lease(self._process(which), with_session=with_session)
+    @rule(which=index, verb=st.sampled_from(VERBS), outcomes=st.lists(outcomes, min_size=1, max_size=5), lost=losses)
+    def daemon(self, which: int, verb: str, outcomes: list[str | None], lost: int) -> None:
+        """`outcomes` of the mails that it begins or has on their way; None leaves them there. `lost` is how many answers are."""
+        play, process = self.play, self._process_for(verb, which)
+        match verb:
+            case "work":
+                play.claim(process, len(outcomes))
+                play.attempt(process, outcomes)
+                play.write(process, len(process.unwritten), 0)
+            case "claim":
+                play.claim(process, 2 * len(outcomes), answer_lost=lost > 0)
+            case "attempt":
+                play.attempt(process, outcomes, mark_lost=lost > 0)
+            case "write":
+                play.write(process, len(outcomes), lost)
+            case "write again":
+                self._write_again(process, len(outcomes))
+            case "release":
+                self._release(process)
+            case "wake up":
+                play.attempt(process, outcomes)
+                play.write(process, len(process.unwritten), lost)
+            case _:
+                play.disown(process)
+
+    @rule(which=index, how=st.sampled_from(STANDING), with_session=st.booleans())
+    def standing(self, which: int, how: str, with_session: bool) -> None:
+        there_are = len(self.play.processes)
+        if there_are < FEW_PROCESSES or (how == "begin a lease" and which % 2 and there_are < MOST_PROCESSES):
+            self.play.start(with_session=with_session)
+        elif how == "begin a lease":
+            self.play.begin_lease(self._process(which), with_session=with_session)
+        else:
+            self.play.stands(self._process(which), how)
 
     @precondition(lambda self: self.play.processes)
-    @rule(which=index, how=st.sampled_from(["renew", "kill", "lose session", "end lease"]))
-    def standing(self, which: int, how: str) -> None:
-        self.play.stands(self._process(which), how)
-
-    # ------------------------------------------------------------ daemons and jobs
-
-    @precondition(lambda self: self.play.processes)
-    @rule(which=index, jobs=st.sampled_from([1, 2, 3, 5, 20]), answer_lost=st.sampled_from([False, False, False, True]))
-    def claim(self, which: int, jobs: int, answer_lost: bool) -> None:
-        self.play.claim(self._process(which), jobs, answer_lost=answer_lost)
-
-    @precondition(lambda self: self.play.processes)
-    @rule(which=index, outcomes=st.lists(outcomes, min_size=1, max_size=5), write=st.booleans())
-    def work(self, which: int, outcomes: list[str | None], write: bool) -> None:
-        """A round of a daemon that is well."""
-        process = self._process(which)
-        self.play.claim(process, len(outcomes))
-        self.play.attempt(process, outcomes)
-        if write:
-            self.play.write(process, len(process.unwritten), 0)
-
-    @precondition(lambda self: any(process.held for process in self.play.processes))
     @rule(
         which=index,
-        outcomes=st.lists(outcomes, min_size=1, max_size=3),
-        mark_lost=st.sampled_from([False, False, True]),
+        seconds=st.sampled_from([2.0, 10.0, 10.0, 61.0]),
+        renewing=st.sampled_from(["all", "itself", "none"]),
     )
-    def attempt(self, which: int, outcomes: list[str | None], mark_lost: bool) -> None:
-        """Begin mails where they are not begun; see them to their outcomes, or leave them on their way."""
-        holders = [process for process in self.play.processes if process.held]
-        self.play.attempt(holders[which % len(holders)], outcomes, mark_lost=mark_lost)
+    def watch(self, which: int, seconds: float, renewing: str) -> None:
+        """One looks again and again, as a living daemon does, until it has seen enough of a lease, a lock or a deadline."""
+        process = self._process(which)
+        for _ in range(LOOKS):
+            self.play.sweep(process)
+            self.play.time_passes(seconds)
+            for one in self.play.processes:
+                if renewing == "all" or (renewing == "itself" and one is process):
+                    self.play.renew(one)
+        self.play.sweep(process)
 
-    @precondition(lambda self: any(process.held for process in self.play.processes))
-    @rule(which=index)
-    def release(self, which: int) -> None:
-        pairs = [(process, held) for process in self.play.processes for held in process.held]
-        process, held = pairs[which % len(pairs)]
-        if not held.begun:
-            process.held.remove(held)
-            process.unwritten.append(Snooze(held.job, 0.0))
-
-    @precondition(lambda self: any(process.unwritten for process in self.play.processes))
-    @rule(which=index, most=st.integers(1, 5), answers_lost=st.sampled_from([0, 0, 1, 2]))
-    def write(self, which: int, most: int, answers_lost: int) -> None:
-        writers = [process for process in self.play.processes if process.unwritten]
-        self.play.write(writers[which % len(writers)], most, answers_lost)
-
-    @precondition(lambda self: any(process.past for process in self.play.processes))
-    @rule(which=index, most=st.integers(1, 3))
-    def write_again(self, which: int, most: int) -> None:
+    def _write_again(self, process: Process, most: int) -> None:
         """Results that were written already, or came too late, once more."""
-        writers = [process for process in self.play.processes if process.past]
-        process = writers[which % len(writers)]
         before = self.play.recorded()
         self.play.group_commit(process, process.past[-most:], 0)
         assert self.play.recorded() == before, "a stale result changed something"
 
-    @precondition(lambda self: self.play.processes)
-    @rule(which=index)
-    def disown(self, which: int) -> None:
-        self.play.disown(self._process(which))
-
-    @precondition(lambda self: self.play.processes)
-    @rule(
-        which=index,
-        seconds=st.sampled_from([2.0, 10.0, 15.0, 16.0, 30.0]),
-        looks=st.integers(0, 3),
-        renewing=st.booleans(),
-    )
-    def watch(self, which: int, seconds: float, looks: int, renewing: bool) -> None:
-        """One looks again and again, as a living daemon does; all renew meanwhile, or do not."""
-        process = self._process(which)
-        for _ in range(looks):
-            self.play.sweep(process)
-            self.play.time_passes(seconds)
-            for one in self.play.processes if renewing else ():
-                self.play.renew(one)
-        self.play.sweep(process)
+    def _release(self, process: Process) -> None:
+        """What it has not begun."""
+        for held in [held for held in process.held if not held.begun]:
+            process.held.remove(held)
+            process.unwritten.append(Snooze(held.job, 0.0))
 
     # ------------------------------------------------------------ time
 
@@ -204,6 +187,19 @@ class Lives(RuleBasedStateMachine):
 
     def _living(self) -> Sequence[ModelJob]:
         return [job for job in self.play.model.jobs.values() if job.live]
+
+    def _process_for(self, verb: str, which: int) -> Process:
+        """One for which the verb makes sense, where there is one; else any."""
+        play = self.play
+        senses: dict[str, Callable[[Process], object]] = {
+            "attempt": lambda one: one.held,
+            "release": lambda one: one.held,
+            "write": lambda one: one.unwritten,
+            "write again": lambda one: one.past,
+            "wake up": lambda one: (one.held or one.unwritten) and not play.model.living(one.daemon_id),
+        }
+        fitting = [one for one in play.processes if verb not in senses or senses[verb](one)] or play.processes
+        return fitting[which % len(fitting)]
 
     def _process(self, which: int) -> Process:
         return self.play.processes[which % len(self.play.processes)]
