@@ -58,7 +58,7 @@ def bench(  # noqa: PLR0913 -- one argument an option
 
     Rows are inserted as an application inserts them, and daemons send them as they always do; beside that, the same mails
     go out without a queue and through the queue without SMTP, so that the figures tell what holds the speed. It works in
-    a schema of its own, which it drops at the end, and lifts all rate limits. Exit code 0 only if every mail was sent
+    a schema of its own, which it drops at the end, and sets every limit out of reach. Exit code 0 only if every mail was sent
     once and is recorded so.
 
     [dim]$[/dim] mailworkers bench
