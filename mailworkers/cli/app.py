@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mailworkers.cli import bench, demo, doctor, jobs, migrate, run, send, status, templates, top, url, version
+from mailworkers.cli import bench, demo, doctor, jobs, leads, migrate, run, send, status, templates, top, url, version
 from mailworkers.cli.help import flowing
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ SENDING, WATCHING, CARING = "Sending", "Watching", "Taking care"
 app.command("demo", rich_help_panel=SENDING, help=flowing(demo.demo))(demo.demo)
 app.command("run", rich_help_panel=SENDING)(run.run)
 app.command("send", rich_help_panel=SENDING)(send.send)
+app.add_typer(leads.app, name="leads", rich_help_panel=SENDING)
 app.add_typer(templates.app, name="templates", rich_help_panel=SENDING)
 app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)

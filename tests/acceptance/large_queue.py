@@ -22,7 +22,8 @@ $$;
 
 # Statistics come only when a test asks for them.
 _WITHOUT_AUTOVACUUM = "ALTER TABLE mailworkers.{table} SET (autovacuum_enabled = false);"
-_QUEUE_TABLES = ("email_jobs", "email_blobs", "email_idempotency_keys", "worker_metrics", "worker_rate_limits")
+_QUEUE_TABLES = ("email_jobs", "email_blobs", "email_idempotency_keys", "worker_metrics", "worker_rate_limits",
+                 "leads", "lead_lists", "lead_list_members", "lead_imports", "lead_import_rejects")  # fmt: skip
 
 # 20 daemons live and hold jobs 1 to 2,000, of which 50 are past their deadline; two have ended and hold 2,001 to 2,200.
 _SENDING = """
@@ -81,12 +82,27 @@ INSERT INTO mailworkers.worker_rate_limits (tokens, capacity, rate, updated_at, 
 SELECT 1, 10, 1, now() - (n % 48) * interval '1 hour', 'worker', 'large/' || n, 'minute' FROM generate_series(1, 20000) AS n;
 """
 
+# A hundred lists in each workspace, of which the first has all leads; imports of which one in a hundred has not ended.
+_LEADS = """
+INSERT INTO mailworkers.leads (workspace_id, email, name, data)
+SELECT 'workspace-' || n % 50, 'lead' || n || '@a.example', 'Ann', '{"city": "Bonn"}' FROM generate_series(1, 100000) AS n;
+INSERT INTO mailworkers.lead_lists (workspace_id, name)
+SELECT 'workspace-' || n % 50, 'list ' || (n + 49) / 50 FROM generate_series(1, 5000) AS n;
+INSERT INTO mailworkers.lead_list_members (list_id, lead_id)
+SELECT list.id, lead.id FROM mailworkers.leads AS lead JOIN mailworkers.lead_lists AS list USING (workspace_id) WHERE list.name = 'list 1';
+INSERT INTO mailworkers.lead_imports (workspace_id, fingerprint, status, on_existing, source)
+SELECT 'workspace-' || n % 50, 'print-' || n, CASE WHEN n % 100 = 0 THEN 'running' ELSE 'finished' END, 'update', 'list.csv'
+FROM generate_series(1, 20000) AS n;
+INSERT INTO mailworkers.lead_import_rejects (import_id, line, email, reason)
+SELECT n % 4, n, 'nobody', 'no address' FROM generate_series(1, 40000) AS n;
+"""
+
 
 async def fill(owner: Any) -> None:
     """Everything but the jobs for later; no statistics."""
     await owner.execute(_WITHOUT_CHECKS)
     await owner.execute("".join(_WITHOUT_AUTOVACUUM.format(table=table) for table in _QUEUE_TABLES))
-    for statements in (_SENDING, _MIXED, _HISTORY):
+    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS):
         await owner.execute(statements)
 
 

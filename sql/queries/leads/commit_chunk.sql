@@ -1,0 +1,16 @@
+-- Count a chunk, once: only where exactly the chunks before it are counted. Primary key of lead_imports.
+-- $1 import, $2 chunk, $3 first line, $4 last line, $5 digest, $6 bytes read, $7 accepted, $8 updated, $9 kept, $10 duplicates,
+-- $11 refused, $12 whether it is the last.
+WITH counted AS (
+    UPDATE mailworkers.lead_imports
+    SET chunks = chunks + 1, last_line = $4::bigint, digest = $5::bytea, bytes_read = $6::bigint,
+        rows = rows + $7 + $8 + $9 + $10 + $11, accepted = accepted + $7, updated = updated + $8, kept = kept + $9,
+        duplicates = duplicates + $10, refused = refused + $11, updated_at = clock_timestamp(),
+        status = CASE WHEN $12::boolean THEN 'finished' ELSE 'running' END,
+        finished_at = CASE WHEN $12::boolean THEN clock_timestamp() END
+    WHERE id = $1::bigint AND chunks = $2::bigint - 1 AND status <> 'finished'
+    RETURNING id
+)
+INSERT INTO mailworkers.lead_import_batches (import_id, chunk, first_line, last_line, rows, accepted, updated, kept, duplicates, refused)
+SELECT id, $2, $3::bigint, $4, $7 + $8 + $9 + $10 + $11, $7::integer, $8::integer, $9::integer, $10::integer, $11::integer FROM counted
+RETURNING import_id

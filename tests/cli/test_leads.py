@@ -1,0 +1,115 @@
+"""`mailworkers leads`: importing contacts, and looking at them."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, Sql
+from tests.support.program import END_SECONDS, started
+from tests.support.waiting import wait_until
+
+ROWS = """Kunde;E-Mail-Adresse;Ort
+Ann;ann@a.example;Bonn
+Bo;bo@a.example;Köln
+Ann;ann@A.example;Ulm
+Niemand;;
+"""
+MAPPED = ("--map", "email=e-mail-adresse", "--map", "name=Kunde", "--map", "city=Ort")
+
+
+@pytest.fixture
+def contacts(tmp_path: Path) -> Path:
+    path = tmp_path / "kontakte.csv"
+    path.write_text(ROWS, encoding="latin-1")
+    return path
+
+
+def test_contacts_are_imported_and_shown(on_database: Command, contacts: Path, tmp_path: Path) -> None:
+    refused = tmp_path / "refused.csv"
+
+    ended = on_database(
+        "leads", "import", str(contacts), "-w", "acme", "--list", "news", "--rejects", str(refused), *MAPPED
+    )
+
+    assert ended.code == 0
+    assert "cp1252" in ended.err
+    assert [line.split()[:2] for line in ended.out.splitlines()[:4]] == [
+        ["rows", "4"], ["new", "2"], ["duplicates", "1"], ["refused", "1"],
+    ]  # fmt: skip
+    with refused.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file)) == [["line", "email", "reason"], ["5", "", "there is no address"]]
+    assert on_database("leads", "rejects", "1").out == "line,email,reason\n5,,there is no address\n"
+    lead = on_database("leads", "show", "ann@A.EXAMPLE", "-w", "acme", "--json").json
+    assert (lead["name"], lead["data"], lead["lists"]) == ("Ann", {"city": "Bonn"}, ["news"])
+    assert "{{ city }}" in on_database("leads", "show", "bo@a.example", "-w", "acme").out
+    assert on_database("leads", "lists", "-w", "acme", "--json").json[0]["leads"] == 2
+    [listed] = on_database("leads", "imports", "--json").json
+    assert (listed["status"], listed["accepted"], listed["list"]) == ("finished", 2, "news")
+    assert "finished" in on_database("leads", "imports").out
+
+
+def test_counts_come_as_json(on_database: Command, contacts: Path) -> None:
+    told = on_database("leads", "import", str(contacts), "--json", *MAPPED).json
+    assert {name: told[name] for name in ("rows", "accepted", "updated", "kept", "duplicates", "refused")} == {
+        "rows": 4, "accepted": 2, "updated": 0, "kept": 0, "duplicates": 1, "refused": 1,
+    }  # fmt: skip
+    again = on_database("leads", "import", str(contacts), "--json", "--on-existing", "keep", *MAPPED).json
+    assert (again["accepted"], again["kept"], again["duplicates"]) == (0, 3, 0)
+
+
+def test_a_lead_is_forgotten(on_database: Command, contacts: Path, sql: Sql) -> None:
+    on_database("leads", "import", str(contacts), "--list", "news", *MAPPED)
+    assert on_database("leads", "remove", "ann@a.example").out == "Removed ann@a.example.\n"
+    assert sql("SELECT count(*) FROM mailworkers.lead_list_members") == 1
+    assert on_database("leads", "show", "ann@a.example").code == 65
+    assert on_database("leads", "remove", "ann@a.example").code == 65
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("import", "nowhere.csv"), 65, "cannot read nowhere.csv"),
+        (("import", "{file}", "--delimiter", "|"), 65, "no column is called email"),
+        (("import", "{file}", "--map", "email"), 2, "takes FIELD=TITLE"),
+        (("import", "{file}", "--map", "email=Mail"), 65, "no column 'Mail'"),
+        (("import", "{file}", "--map", "x y=Ort"), 65, "cannot be a variable"),
+        (("import", "{file}", "--delimiter", "ab"), 65, "cannot be a delimiter"),
+        (("import", "{file}", "--encoding", "klingon"), 65, "no encoding klingon"),
+        (("import", "{file}", "--rejects", "/nowhere/x.csv"), 65, "cannot write"),
+        (("import", "{file}", "-w", ""), 65, "workspace's name"),
+        (("rejects", "7"), 65, "no import 7"),
+        (("show", "nobody"), 65, "is no address"),
+        (("show", "ann@a.example"), 65, "has no lead"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    on_database: Command, contacts: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    ended = on_database("leads", *(part.format(file=contacts) for part in arguments))
+    assert (ended.code, ended.err.count("\n"), ended.out) == (code, 1, "")
+    assert said in ended.err
+
+
+def test_nothing_yet_is_said_so(on_database: Command) -> None:
+    assert on_database("leads", "imports").out == "No imports yet.\n"
+    assert on_database("leads", "lists").out == "Workspace default has no lists.\n"
+
+
+def test_an_interrupt_says_how_to_go_on(database_url: str, sql: Sql, tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("email\n" + "".join(f"lead{n}@a.example\n" for n in range(200_000)))
+    with started("leads", "import", str(path), DATABASE_URL=database_url) as process:
+        wait_until(
+            lambda: bool(sql("SELECT count(*) FROM mailworkers.lead_import_batches")),
+            "a chunk is committed",
+            END_SECONDS,
+        )
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=END_SECONDS)
+    assert process.returncode == 130
+    assert "the same command goes on from there" in said
+    assert sql("SELECT status FROM mailworkers.lead_imports") == "interrupted"
