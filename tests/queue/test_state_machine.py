@@ -25,7 +25,7 @@ from tests.queue.lifecycle.machine import Lives
 from tests.queue.lifecycle.stage import Stage
 
 EXAMPLES = "MAILWORKERS_TEST_EXAMPLES"
-QUICK_EXAMPLES = 30
+QUICK_EXAMPLES = 20
 STEPS = 50
 
 

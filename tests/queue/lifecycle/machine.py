@@ -26,7 +26,7 @@ LOOKS = 3
 DAY = 86_400.0
 
 index = st.integers(0, 7)
-outcomes = st.sampled_from([None, None, None, *OUTCOMES])
+outcomes = st.sampled_from([None, None, None, None, "taken", "taken", *OUTCOMES])
 losses = st.sampled_from([0, 0, 0, 1, 2])
 new_jobs = st.fixed_dictionaries(
     {
@@ -48,13 +48,18 @@ class Lives(RuleBasedStateMachine):
         self.play = Play(stage)
 
     @initialize(
-        jobs=st.lists(new_jobs, min_size=3, max_size=8), sessions=st.lists(st.booleans(), min_size=2, max_size=3)
+        jobs=st.lists(new_jobs, min_size=4, max_size=8),
+        sessions=st.lists(st.booleans(), min_size=2, max_size=3),
+        outcomes=st.lists(outcomes, min_size=3, max_size=3),
     )
-    def begin(self, jobs: list[dict[str, Any]], sessions: list[bool]) -> None:
-        for with_session in sessions:
-            self.play.start(with_session=with_session)
+    def begin(self, jobs: list[dict[str, Any]], sessions: list[bool], outcomes: list[str | None]) -> None:
+        """Some jobs, and daemons in the middle of their work."""
         for job in jobs:
             self.play.insert(**job)
+        for with_session in sessions:
+            process = self.play.start(with_session=with_session)
+            self.play.claim(process, len(outcomes))
+            self.play.attempt(process, outcomes)
 
     # ------------------------------------------------------------ applications and people
 
@@ -95,7 +100,7 @@ class Lives(RuleBasedStateMachine):
             case "release":
                 self._release(process)
             case "wake up":
-                play.attempt(process, outcomes)
+                play.attempt(process, [outcome or "taken" for outcome in outcomes])
                 play.write(process, len(process.unwritten), lost)
             case _:
                 play.disown(process)
@@ -113,8 +118,8 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.play.processes)
     @rule(
         which=index,
-        seconds=st.sampled_from([2.0, 10.0, 10.0, 61.0]),
-        renewing=st.sampled_from(["all", "itself", "none"]),
+        seconds=st.sampled_from([2.0, 10.0, 10.0, 61.0, 61.0]),
+        renewing=st.sampled_from(["all", "itself", "itself", "none"]),
     )
     def watch(self, which: int, seconds: float, renewing: str) -> None:
         """One looks again and again, as a living daemon does, until it has seen enough of a lease, a lock or a deadline."""
