@@ -6,6 +6,7 @@
     preview           a letter as a file that a mail client opens
     language          which of Jinja2's language a template may use; what it may not is refused before it runs
     environment       Jinja2's sandbox, narrowed to the values that JSON knows
+    code              the code that templates become
     budget            what one mail may cost, in steps
     values            what templates see: what JSON knows
     filters           the filters, each bounded

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from jinja2.runtime import Context
+from jinja2.utils import missing
 
 from mailworkers.errors import TemplateError
 
@@ -18,10 +19,34 @@ CHARS_PER_STEP = 32  # copying is a hundred times as fast; escaping the worst te
 MAX_RENDERED_CHARS = 2 * 1024 * 1024  # of one part; twenty times what Gmail shows before it cuts
 
 
-class BudgetedContext(Context):
-    """The variables of one rendering, and the steps that are left to it."""
+class Variables(dict[str, Any]):
+    """The variables of one mail. What is not there is Jinja2's mark for that, found without a call of Python's."""
 
-    left: int = STEPS
+    def __missing__(self, name: str) -> Any:
+        return missing
+
+
+class BudgetedContext(Context):
+    """One part's view of the variables, and the steps that are left to the mail.
+
+    Args:
+        environment: of the part.
+        variables: of the mail.
+        left: steps.
+    """
+
+    def __init__(
+        self, environment: Any, variables: Variables, left: int
+    ) -> None:  # not Jinja2's, which does this and more
+        self.environment = environment
+        self.parent = variables
+        self.vars: dict[str, Any] = {}
+        self.exported_vars: set[str] = set()
+        self.eval_ctx = environment.eval_context
+        self.name = None
+        self.blocks = {}
+        self.left = left
+        self.resolve_or_missing = variables.__getitem__  # type: ignore[method-assign, assignment]
 
     def spend(self, steps: int) -> None:
         """Pay before the work is done.
@@ -39,10 +64,3 @@ class BudgetedContext(Context):
     def spend_chars(self, chars: int) -> None:
         """Pay for handling so many characters. Raises as `spend`."""
         self.spend(chars // CHARS_PER_STEP + 1)
-
-
-def context_of(environment: Any, variables: dict[str, Any], left: int) -> BudgetedContext:
-    """A context for one part of a mail, with what the parts before it left over."""
-    context = BudgetedContext(environment, variables, None, {})
-    context.left = left
-    return context

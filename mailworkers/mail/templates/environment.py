@@ -6,16 +6,18 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Undefined
+from jinja2.nodes import EvalContext
 from jinja2.runtime import LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailworkers.errors import TemplateError
+from mailworkers.mail.templates.code import LetterCode
 from mailworkers.mail.templates.filters import FILTERS, METHODS
 from mailworkers.mail.templates.missing import BlankMissing, StrictMissing
 from mailworkers.mail.templates.operators import INTERNAL, calculate
 from mailworkers.mail.templates.source import Missing
 from mailworkers.mail.templates.tests import TESTS
-from mailworkers.mail.templates.values import SCALARS, SEQUENCES, TEXTS, kind, shown
+from mailworkers.mail.templates.values import SCALARS, SEQUENCES, TEXTS, kind, shown, shown_in_html
 
 LOOP_FIELDS = frozenset(
     {"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "previtem", "nextitem"}
@@ -25,18 +27,21 @@ LOOP_FIELDS = frozenset(
 class LetterEnvironment(ImmutableSandboxedEnvironment):
     """A dot is a key of an object or a field of `loop`; a call is a call of a macro. There is nothing else to reach."""
 
+    code_generator_class = LetterCode
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
     def __init__(self, *, html: bool, missing: Missing) -> None:
         super().__init__(
             autoescape=html,
             undefined=BlankMissing if missing is Missing.BLANK else StrictMissing,
-            finalize=shown,
+            finalize=shown,  # also keeps constants from being worked out while compiling
             keep_trailing_newline=True,
             optimized=False,  # nothing is worked out while compiling, where no budget holds
             cache_size=0,
         )
         self.globals.clear()
+        self.eval_context = EvalContext(self)  # no template can change it, so that all renderings share it
+        self.show = shown_in_html if html else shown
         self.filters = {**FILTERS, **{f".{name}": method for name, method in METHODS.items()}, **INTERNAL}
         self.tests = dict(TESTS)
 

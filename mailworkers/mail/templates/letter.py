@@ -11,7 +11,7 @@ from jinja2 import Template, TemplateSyntaxError, UndefinedError
 
 from mailworkers.errors import ComposeError, TemplateError
 from mailworkers.mail.headers import check_one_line
-from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, context_of
+from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, BudgetedContext, Variables
 from mailworkers.mail.templates.complaints import complaint, line_of
 from mailworkers.mail.templates.environment import LetterEnvironment, environment
 from mailworkers.mail.templates.language import Refused, tamed
@@ -43,13 +43,13 @@ class _Part:
         self._template = self._compiled(self._environment)
         self._root = self._template.root_render_func
 
-    def render(self, variables: dict[str, Any], left: int) -> tuple[str, int]:
+    def render(self, variables: Variables, left: int) -> tuple[str, int]:
         """The text, and the steps that are left.
 
         Raises:
             TemplateError: with its place.
         """
-        context = context_of(self._environment, variables, left)
+        context = BudgetedContext(self._environment, variables, left)
         try:
             return _joined(self._root(context)), context.left
         except TemplateError as bad:
@@ -121,7 +121,7 @@ class Letter:
         Raises:
             TemplateError: one line that names the template, its part and line, the reason and what to do.
         """
-        variables = dict(data)
+        variables = Variables(data)
         left = STEPS
         if subject is None:
             subject, left = self._subject.render(variables, left)

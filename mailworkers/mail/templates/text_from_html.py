@@ -67,7 +67,7 @@ def text_source(html: str, lexer: Lexer) -> str:
 
 def without_empty_lines(text: str) -> str:
     """At most one empty line at a time: loops and conditions leave theirs behind."""
-    return _BLANK_LINES.sub("\n\n", text).strip("\n") + "\n"
+    return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip("\n") + "\n"
 
 
 def _marked(html: str, lexer: Lexer) -> tuple[str, list[str]]:
