@@ -22,11 +22,12 @@ JUDGEMENTS_REMEMBERED: Final = 1024  # and what people write where they have no 
 # The library takes some 60 µs for an address, a file of millions holds nearly only such as these: they are those of which
 # it says "valid" and which it leaves as they are, but for the case of the domain.
 _ATOM = r"[A-Za-z0-9_!#$%&'*+/=?^`{|}~-]+"
-_PLAIN_LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_is_plain = re.compile(rf"{_ATOM}(?:\.{_ATOM})*").fullmatch
 _LABEL = r"(?!..--)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=.*[a-z]\Z){_LABEL}\Z")
 _RESERVED = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
-_SAME_IN_ANY_CASE = frozenset(CASE_INSENSITIVE_MAILBOX_NAMES)
+_FOLDED = frozenset(CASE_INSENSITIVE_MAILBOX_NAMES)
+LONGEST_FOLDED: Final = max(map(len, _FOLDED))
 
 
 class NotAnAddress(ValueError):
@@ -44,7 +45,11 @@ def normalized(written: str) -> str:
     """
     stripped = written.strip()
     local, _, domain = stripped.rpartition("@")
-    if _PLAIN_LOCAL.fullmatch(local) and len(local) <= MAX_LOCAL_OCTETS and local.lower() not in _SAME_IN_ANY_CASE:
+    if (
+        _is_plain(local)
+        and len(local) <= MAX_LOCAL_OCTETS
+        and (len(local) > LONGEST_FOLDED or local.lower() not in _FOLDED)
+    ):
         in_ascii = _ascii_domain(domain)
         if in_ascii is not None and len(stripped) + len(in_ascii) <= MAX_ADDRESS_OCTETS:
             return f"{local}@{in_ascii}"

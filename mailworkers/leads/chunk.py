@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from mailworkers.leads.address import NotAnAddress, normalized
 from mailworkers.leads.fields import Reader, UnfitRow
-from mailworkers.leads.rows import Malformed
+from mailworkers.leads.rows import Malformed, Row
 
 ROWS: Final = 1000  # a few ms of the database's work: little is repeated after a kill, and nobody waits long for a lock
 LONGEST_SHOWN: Final = 320  # characters of what was refused: the longest address that somebody may have meant, and more
@@ -57,22 +57,29 @@ class Gathering:
         self._leads: dict[str, Content] = {}
         self._repeated: list[str] = []
         self._rejects: list[Reject] = []
-        self.rows = 0
 
-    def take(self, line: int, row: Any) -> None:
-        """One more row, as `rows` reads it; `line` is where it begins."""
-        self.rows += 1
-        try:
-            written, name, data = self._reader(row) if type(row) is not Malformed else _refused(row)
-            email = normalized(written)
-        except (UnfitRow, NotAnAddress) as problem:
-            shown = row.text if isinstance(row, Malformed) else self._reader.raw_email(row)
-            self._refuse(line, shown, str(problem))
-            return
-        if email in self._leads:
-            self._repeated.append(email)
-        else:
-            self._leads[email] = (name, data)
+    @property
+    def rows(self) -> int:
+        """How many there are so far."""
+        return len(self._leads) + len(self._repeated) + len(self._rejects)
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """More of them, as `rows` reads them."""
+        reader, leads = self._reader, self._leads
+        for line, row in rows:
+            if type(row) is Malformed:
+                self._refuse(line, row.text, row.reason)
+                continue
+            try:
+                written, name, data = reader(row)
+                email = normalized(written)
+            except (UnfitRow, NotAnAddress) as problem:
+                self._refuse(line, reader.raw_email(row), str(problem))
+                continue
+            if email in leads:
+                self._repeated.append(email)
+            else:
+                leads[email] = (name, data)
 
     def chunk(
         self, *, number: int, first_line: int, last_line: int, digest: bytes, bytes_read: int, last: bool
@@ -93,7 +100,3 @@ class Gathering:
     def _refuse(self, line: int, shown: str, reason: str) -> None:
         text = shown.strip()[:LONGEST_SHOWN].translate(UNSHOWABLE)
         self._rejects.append(Reject(line, text, reason.translate(UNSHOWABLE)))
-
-
-def _refused(row: Malformed) -> tuple[str, str | None, str]:
-    raise UnfitRow(row.reason)

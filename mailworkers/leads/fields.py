@@ -123,11 +123,13 @@ def one_line(text: str) -> str:
     Raises:
         UnfitRow: it is too long, or no text.
     """
-    line = " ".join(text.split())
-    if not line.isprintable():
-        if _SURROGATE.search(line):
+    line = text
+    if not text.isprintable():
+        if _SURROGATE.search(text):
             raise UnfitRow(NO_TEXT)
-        line = " ".join(_CONTROL.sub("", line).split())
+        line = " ".join(_CONTROL.sub("", " ".join(text.split())).split())
+    elif text[:1] == " " or text[-1:] == " " or "  " in text:
+        line = " ".join(text.split())
     if len(line) > LONGEST_NAME:
         raise UnfitRow(f"its name has more than {LONGEST_NAME:,} characters")
     return line
