@@ -86,6 +86,9 @@ class _Connection(asyncio.Protocol):
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._buffer = b""
+        self._pieces: list[bytes] = []  # of a content that is not complete: joined once, not with each piece
+        self._held = 0
+        self._tail = b""
         self._replies: list[bytes] = []
         self._encrypted = sink.implicit
         self._user = ""
@@ -105,9 +108,24 @@ class _Connection(asyncio.Protocol):
         self._sink._open.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._in_data or self._content_left >= 0:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._is_incomplete(data):
+                return
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._held = 0
         self._buffer = self._buffer + data if self._buffer else data
         if not self._upgrading:
             self._go_on()
+
+    def _is_incomplete(self, data: bytes) -> bool:
+        if self._content_left >= 0:
+            return len(self._buffer) + self._held < self._content_left
+        seen = self._tail + data
+        self._tail = seen[-4:]
+        return b"\r\n.\r\n" not in seen
 
     def _go_on(self) -> None:
         while self._step():
@@ -135,6 +153,7 @@ class _Connection(asyncio.Protocol):
             end = self._buffer.find(b"\r\n.\r\n", self._searched)
             if end < 0:
                 self._searched = max(0, len(self._buffer) - 4)
+                self._tail = (b"\r\n" + self._buffer)[-4:]
                 return False
             self._searched = 0
             content, self._buffer = self._buffer[: end + 2], self._buffer[end + 5 :]
