@@ -8,6 +8,7 @@ from dataclasses import fields
 import pytest
 
 from mailworkers.doctor.finding import Finding
+from mailworkers.leads.records import ImportLine, Lead, ListLine
 from mailworkers.mail.templates import Rendered, TemplateSource
 from mailworkers.queue.follow import Followed
 from mailworkers.queue.overview import DaemonLine, FailureLine, Figures, Overview, WorkerLine
@@ -40,6 +41,9 @@ def section(title: str) -> set[str]:
         ("jobs", JobLine),
         ("jobs", Attempt),
         ("doctor", Finding),
+        ("leads", ImportLine),
+        ("leads", Lead),
+        ("leads", ListLine),
         ("templates", TemplateLine),
         ("templates", TemplateSource),
         ("templates", Rendered),
