@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tests.support.proxy import Blind, Pace, Proxy
+from tests.support.proxy import Blind, Proxy
 
 MANY_OCTETS = 64 * 1024  # far more than an envelope: whatever passed so many is in the middle of a content
 
 
 @dataclass(slots=True)
 class InContent:
-    """Stalls a Proxy when so many connections are in the middle of a mail's content at once. Its method `watch` goes there.
+    """Stalls a Proxy in the middle of the first large mail's content. Its method `watch` goes there."""
 
-    Args:
-        connections: how many.
-    """
-
-    connections: int
     proxy: Proxy | None = None
     passed: int = 0  # octets, of all connections
-    reached: int = 0
-
-    @property
-    def stalled(self) -> bool:
-        """Whether all of them are there."""
-        return self.reached >= self.connections
+    stalled: bool = False
 
     def watch(self) -> ContentWatch:
         """The watch of one connection."""
@@ -34,24 +24,16 @@ class InContent:
 
 @dataclass(slots=True)
 class ContentWatch(Blind):
-    """One connection on its way into its first content."""
+    """One connection."""
 
     order: InContent
-    _passed: int = field(default=0)
 
     def to_server(self, data: bytes) -> bytes:
-        before, self._passed = self._passed, self._passed + len(data)
         self.order.passed += len(data)
-        if before < MANY_OCTETS <= self._passed:
-            self.order.reached += 1
-            if self.order.stalled and self.order.proxy is not None:
-                self.order.proxy.stall()
+        if self.order.passed >= MANY_OCTETS and not self.order.stalled and self.order.proxy is not None:
+            self.order.stalled = True
+            self.order.proxy.stall()
         return data
-
-
-def slowly() -> Pace:
-    """So slow that no content of some MB is through before the others have begun theirs."""
-    return Pace(delay=0.01, octets=16 * 1024)
 
 
 @dataclass(slots=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert, nothing_lost
-from tests.faults.relays import InContent, slowly
+from tests.faults.relays import InContent
 from tests.faults.statements import ACK, CLAIM, HoldCommit
 from tests.support.daemon import DaemonProcess
 from tests.support.proxy import Proxy
@@ -30,11 +29,17 @@ LIMITS = {
 MOST_TWICE = WORKERS * WINDOW + MAX_UNWRITTEN
 FEW = 20
 MAILS = 300
-LARGE_OCTETS = 8 * 1024 * 1024  # more than the system's buffers hold: the rest is still the daemon's own
+LARGE_OCTETS = 16 * 1024 * 1024  # more than the system's buffers hold: the rest is still the daemon's own
 ROWS = "SELECT * FROM mailworkers.email_jobs ORDER BY id"
 FREE = "SELECT count(*) FROM (SELECT FROM mailworkers.email_jobs FOR UPDATE SKIP LOCKED) AS free"
 MARKED = "SELECT count(*) FROM mailworkers.email_jobs WHERE marked_at IS NOT NULL"
 ENDED = "SELECT count(*) FROM mailworkers.email_sends WHERE job_id = ANY ($1::bigint[])"
+AGAIN = """
+SELECT count(*) FROM unnest($1::bigint[]) AS held(id)
+WHERE EXISTS (SELECT FROM mailworkers.email_sends WHERE job_id = held.id) OR EXISTS (
+    SELECT FROM mailworkers.email_jobs AS job JOIN mailworkers.email_daemons AS d ON d.id = job.daemon_id
+    WHERE job.id = held.id AND job.status = 'sending' AND d.instance = 'second')
+"""
 HELD = """
 SELECT job.id FROM mailworkers.email_jobs AS job JOIN mailworkers.email_daemons AS d ON d.id = job.daemon_id
 WHERE job.status = 'sending' AND d.instance = $1
@@ -97,38 +102,37 @@ async def test_case_2_killed_before_mail(place: Place, start_daemon: StartDaemon
         relay.go_on()
         found = await hold(place.owner, sink, jobs, Bound(), second)
         measured(
-            f"case 2: killed with {len(held)} jobs claimed and no MAIL said: all sent {seconds:.2f} s after the kill (at most "
+            f"case 2: killed with {len(held)} jobs claimed and no MAIL said: all ran again {seconds:.2f} s after the kill (at most "
             f"{AGAIN_SECONDS} s are promised); lost 0, sent twice {found.twice}"
         )
 
 
 async def test_case_3_killed_in_mid_data(place: Place, start_daemon: StartDaemon, measured: Measured) -> None:
-    order = InContent(WORKERS)
+    order = InContent()
     async with (
         Sink(keep_content=False) as sink,
-        Proxy(sink.port, order.watch, to_server=slowly()) as relay,
+        Proxy(sink.port, order.watch) as relay,
     ):
-        # given a daemon each of whose connections is in the middle of a large mail, and another one beside it
+        # given a daemon in the middle of a large mail, and another one beside it
         order.proxy = relay
         daemon = start_daemon(place.dsn(), relay.port, INSTANCE="first", **LIMITS)
         await daemon.ready()
-        jobs = await insert(place.owner, WORKERS, octets=LARGE_OCTETS)
-        await eventually(lambda: order.stalled, "all connections are in mid-DATA")
+        jobs = await insert(place.owner, 1, octets=LARGE_OCTETS)
+        await eventually(lambda: order.stalled, "it is in mid-DATA")
         second, held = await _beside(place, start_daemon, sink, jobs)
-        assert len(held) == WORKERS
+        assert held == jobs
 
-        # when it is killed, and the relay reads on until the connections end
+        # when it is killed, and the relay reads on until the connection ends
         seconds = await _killed(place, daemon, jobs, held)
-        relay.to_server.delay = 0.0
         relay.go_on()
         await eventually(lambda: relay.open_links == 0, "the relay has read all that was on its way")
 
-        # then what it read ends before the mails do, and the other daemon sends each mail once
-        assert order.passed < WORKERS * LARGE_OCTETS
+        # then what it read ends before the mail does, and the other daemon sends that once
+        assert order.passed < LARGE_OCTETS
         found = await hold(place.owner, sink, jobs, Bound(), second)
         measured(
-            f"case 3: killed in the middle of {len(held)} mails, {order.passed / WORKERS / LARGE_OCTETS:.0%} of each on its way: all "
-            f"sent {seconds:.2f} s after the kill (at most {AGAIN_SECONDS} s are promised); lost 0, sent twice {found.twice}"
+            f"case 3: killed in the middle of a mail, {order.passed / LARGE_OCTETS:.0%} of it on its way: all "
+            f"ran again {seconds:.2f} s after the kill (at most {AGAIN_SECONDS} s are promised); lost 0, sent twice {found.twice}"
         )
 
 
@@ -153,7 +157,7 @@ async def test_case_4_killed_before_the_ack_commits(
         found = await hold(place.owner, sink, jobs, Bound(twice=MOST_TWICE), second)
         assert found.twice == unrecorded
         measured(
-            f"case 4: killed with {unrecorded} mails taken and not recorded: all sent {seconds:.2f} s after the kill (at most "
+            f"case 4: killed with {unrecorded} mails taken and not recorded: all ran again {seconds:.2f} s after the kill (at most "
             f"{AGAIN_SECONDS} s are promised); lost 0, sent twice {found.twice} (at most {MOST_TWICE})"
         )
 
@@ -211,10 +215,15 @@ async def _beside(
 
 
 async def _killed(place: Place, daemon: DaemonProcess, jobs: Sequence[int], held: Sequence[int]) -> float:
-    """Kill it; how long it took until what it held was sent."""
-    recorded: Any = await place.owner.fetchval(ENDED, list(held))
-    assert recorded == 0
+    """Kill it, and wait until all is sent; how long it took until another daemon had taken, or sent, what it held."""
+    assert await place.owner.fetchval(ENDED, list(held)) == 0
     killed = time.monotonic()
     daemon.kill()
-    await all_sent(place.owner, jobs, AGAIN_SECONDS)
-    return time.monotonic() - killed
+
+    async def again() -> bool:
+        return bool(await place.owner.fetchval(AGAIN, list(held)) == len(held))
+
+    await eventually(again, "all that it held runs again", AGAIN_SECONDS)
+    seconds = time.monotonic() - killed
+    await all_sent(place.owner, jobs)
+    return seconds

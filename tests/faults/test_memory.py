@@ -39,7 +39,7 @@ END_SECONDS = 30.0  # a drain, and the time that last results get
 LIVE = "SELECT count(*) FROM mailworkers.email_jobs"
 
 
-@pytest.mark.parametrize("room", [8, 90])
+@pytest.mark.parametrize("room", [8, 60])
 async def test_case_10_out_of_memory(room: int, place: Place, start_daemon: StartDaemon, measured: Measured) -> None:
     async with Sink(keep_content=False) as sink:
         # given a daemon at work that may have no more than so many MiB beyond what it has
