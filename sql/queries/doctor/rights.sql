@@ -10,6 +10,7 @@ FROM (VALUES
     ('INSERT and UPDATE on email_daemons',
         has_table_privilege('mailworkers.email_daemons', 'INSERT')
         AND has_table_privilege('mailworkers.email_daemons', 'UPDATE')),
+    ('SELECT on templates', has_table_privilege('mailworkers.templates', 'SELECT')),
     ('USAGE on the sequence lease_numbers', has_sequence_privilege('mailworkers.lease_numbers', 'USAGE')),
     ('EXECUTE on make_partitions',
         has_function_privilege('mailworkers.make_partitions(text, integer)', 'EXECUTE'))

@@ -94,6 +94,23 @@ def test_a_loop_is_refused_before_its_first_turn() -> None:
         render("{% for n in numbers %}{{ n.nothing.there }}{{ 1 / 0 }}{% endfor %}", HOSTILE)
 
 
+@pytest.mark.parametrize(
+    ("costly", "why"),
+    [
+        ("{{ words|title }}", "steps"),
+        ("{{ big|urlencode }}", "steps"),
+        ("{{ objects|map(attribute=dots) }}", "steps"),
+        ("{{ words.split('-') }}", "steps"),
+        ("{{ range(10001) }}", "range counts further than 10,000 items"),
+        ("{{ range(0, -999999999, -1) }}", "range counts further than 10,000 items"),
+        ("{{ number + 1 }}", "a number of more than 256 bits"),
+    ],
+)
+def test_what_goes_piece_by_piece_is_paid_piece_by_piece(costly: str, why: str) -> None:
+    with pytest.raises(TemplateError, match=why):
+        render(costly, HOSTILE)
+
+
 def test_what_is_rendered_is_counted_as_it_comes() -> None:
     with pytest.raises(TemplateError, match="it becomes longer than 2,097,152 characters"):
         render("{{ big }}{{ big }}{{ big }}", HOSTILE)

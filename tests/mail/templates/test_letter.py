@@ -29,6 +29,15 @@ def test_html_is_escaped_and_text_is_not() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("character", "escaped"), [("<", "&lt;"), (">", "&gt;"), ("&", "&amp;"), ('"', "&#34;"), ("'", "&#39;")]
+)
+def test_each_character_of_html_is_escaped_by_itself(character: str, escaped: str) -> None:
+    written = "{{ x }}{% set y %}{{ x }}{% endset %}{{ y }}{{ [x]|join }}{{ x ~ '' }}{{ {'x': x}.x }}"
+
+    assert render_html(written, {"x": character}).html_body == escaped * 5
+
+
 def test_html_that_the_application_vouches_for_stays() -> None:
     rendered = render_html("{{ x|safe }}", {"x": "<b>A &amp; B</b>"})
 
