@@ -37,6 +37,9 @@ STALE_SECONDS = 0.2  # jobs that waited longer in the buffer show that it is too
 # slow nothing down; and when it is cheap it is frequent, so that urgent mail is seen soon.
 LOOK_SHARE = 0.05
 SHORTEST_LOOK_SECONDS = 0.02
+# Where a whole look is not worth its cost more often than this, looks beyond the known bounds come between two of them.
+SELDOM_SECONDS = 1.0
+FAILED_LOOK_SECONDS = 30.0  # after a whole look that was ended by its time-out
 # An insert under way keeps the announcement back. Most commit within milliseconds; a long one is waited for by polling.
 REFUSED_SECONDS = 0.01
 MOST_REFUSALS = 12
@@ -92,6 +95,7 @@ class Dispatcher:
         self._disown_at = 0.0
         self._looked_at = 0.0
         self._look_cost = 0.0
+        self._whole_look_at = 0.0
         self._looked_fully = False
 
     @property
@@ -151,9 +155,12 @@ class Dispatcher:
             return 1
         await self._look()
         line.vitals.last_claim = time.monotonic()
-        if line.book.drained:
+        if line.book.drained and not len(line.buffer):
             return 0
         await self._refresh_tokens()
+        if line.book.drained:  # the last jobs wait for their turn, and need tokens then
+            line.buffer.nudge()
+            return 0
         jobs = int(min(room, self._claim_batch, line.crew.tokens() - len(line.buffer), self._system_tokens()))
         if jobs <= 0:
             line.buffer.nudge()
@@ -185,13 +192,37 @@ class Dispatcher:
         now = time.monotonic()
         self._looked_fully = now >= self._next_full_look
         if self._looked_fully:
-            began = time.perf_counter()
-            line.book.renew(await line.claims.heads(line.book.beyond))
-            self._looked_fully = line.book.whole
-            self._look_cost = time.perf_counter() - began
+            whole = now >= self._whole_look_at
+            await self._renew_book(whole=whole)
+            self._looked_fully = whole and line.book.whole
             self._looked_at = now
         elif line.book.drained:
             line.book.revive()
+
+    async def _renew_book(self, *, whole: bool) -> None:
+        """Look at all that there is, or beyond the known bounds, where that is the cheaper. What lies before them waits for
+        a whole look: retries, late commits, and what was taken back.
+
+        A whole look that outlasts its time-out is not tried again soon: it must not keep the daemon from what it can see.
+        Where the other look fails too, it was the database, and the next one is whole again.
+        """
+        line = self._line
+        began = time.monotonic()
+        try:
+            if whole:
+                heads = await line.claims.heads(line.book.beyond)
+            else:
+                heads = await line.claims.heads_beyond(line.book.bounds(), line.book.beyond)
+        except DatabaseError:
+            now = time.monotonic()
+            self._whole_look_at = now + FAILED_LOOK_SECONDS if whole and now - began > SELDOM_SECONDS else 0.0
+            raise
+        cost = time.monotonic() - began
+        if whole and cost / LOOK_SHARE > SELDOM_SECONDS:
+            self._whole_look_at = time.monotonic() + cost / LOOK_SHARE
+        else:
+            self._look_cost = cost
+        line.book.renew(heads)
 
     @property
     def _next_full_look(self) -> float:
@@ -251,6 +282,8 @@ class Dispatcher:
         wait = min(poll, math.inf if due is None else due + 0.001)
         if not self._looked_fully:  # a new lane or a late commit may have been overlooked
             wait = min(wait, max(0.0, self._next_full_look - time.monotonic()))
+        if len(line.buffer):
+            wait = min(wait, line.limiter.renewal)
         try:
             async with asyncio.timeout(wait):
                 await line.heartbeat.woken.wait()

@@ -14,6 +14,7 @@ import pytest
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
 from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
+from tests.support.distance import Distance
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
 from tests.support.sink import Sink
@@ -398,6 +399,17 @@ async def test_a_limit_far_above_the_rate_costs_no_job_its_place(
         page = daemon.metrics.page().decode()
     claimed = next(line for line in page.splitlines() if line.startswith("mailworkers_claim_size_jobs_sum"))
     assert float(claimed.split()[1]) == jobs
+
+
+async def test_the_last_jobs_of_a_line_get_tokens_too(settings: Settings, app_connection: Any) -> None:
+    """Each mail takes longer than tokens are good for, and nothing is left to claim that would ask for more."""
+    await insert(app_connection, 10)
+    async with (
+        Sink(extensions=()) as sink,
+        Distance(sink.port, 0.03) as far,
+        running_daemon(to(settings, far.port, system_rate_per_second=100_000, min_workers=2, max_workers=2)),
+    ):
+        await eventually(lambda: len(sink.mails) == 10, "all mails")
 
 
 async def test_a_schema_that_is_not_this_versions_ends_the_start(settings: Settings, owner: Any) -> None:
