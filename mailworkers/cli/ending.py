@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import sys
@@ -42,9 +43,11 @@ def run_to_end(app: Callable[..., Any], arguments: Sequence[str] | None = None) 
     try:
         ended = app(args=arguments, standalone_mode=False, prog_name="mailworkers")
         sys.stdout.flush()
+        code = ended if isinstance(ended, int) else 0
     except BaseException as error:  # noqa: BLE001 -- the last frame: whatever comes ends as a line and a code
-        return _say(error)
-    return ended if isinstance(ended, int) else 0
+        code = _say(error)
+    _give_up_what_cannot_be_said()
+    return code
 
 
 def _say(error: BaseException) -> int:
@@ -70,8 +73,17 @@ def _say(error: BaseException) -> int:
 
 def _complain(line: str, code: int) -> int:
     if line:
-        print("mailworkers:", " ".join(line.split()), file=sys.stderr, flush=True)  # noqa: T201 -- the one line
+        with contextlib.suppress(OSError):
+            print("mailworkers:", " ".join(line.split()), file=sys.stderr, flush=True)  # noqa: T201 -- the one line
     return code
+
+
+def _give_up_what_cannot_be_said() -> None:
+    """Where the log's disk is full, Python tries once more at its end, and would exit with 120 whatever the code was."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

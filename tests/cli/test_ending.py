@@ -128,3 +128,12 @@ def test_nothing_is_said_where_nobody_reads_on() -> None:
 
     assert errors == b""
     assert process.returncode in (1, 141)
+
+
+def test_a_full_disk_changes_no_exit_code() -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 -- a device
+        ended = subprocess.run(
+            [sys.executable, "-m", "mailworkers", "no-such-command"],
+            stdin=subprocess.DEVNULL, stdout=full, stderr=full, env=environment(), cwd="/", timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 2

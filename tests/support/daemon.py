@@ -52,7 +52,7 @@ class DaemonProcess:
         self.page = free_port()
         self._output = output or folder / f"daemon-{self.page}.out"
         values = {**FREE, "HTTP_PORT": self.page, **settings}
-        with self._output.open("wb") as written:
+        with self._output.open("ab") as written:
             self.process = subprocess.Popen(
                 [*before, sys.executable, "-m", "mailworkers", "run"],
                 env={**environment(**values), **(variables or {})},
