@@ -10,7 +10,7 @@ WITH results AS MATERIALIZED (
 ), ended AS (
     DELETE FROM mailworkers.email_jobs AS job
     USING results
-    WHERE job.id = results.id AND job.lease = results.lease AND job.id = ANY ($1::bigint[]) AND results.ended IS NOT NULL
+    WHERE job.id = results.id AND job.lease = results.lease AND results.ended IS NOT NULL
     RETURNING job.*, results.ended, results.spent, results.class, results.stage, results.code, results.enhanced_code,
         results.text, results.message_id, to_jsonb(job) AS content
 ), kept AS (
@@ -30,7 +30,7 @@ WITH results AS MATERIALIZED (
                              WHEN results.class IS NOT NULL THEN coalesce(job.put_off_since, now())
                              ELSE job.put_off_since END
     FROM results
-    WHERE job.id = results.id AND job.lease = results.lease AND job.id = ANY ($1::bigint[]) AND results.ended IS NULL
+    WHERE job.id = results.id AND job.lease = results.lease AND results.ended IS NULL
     RETURNING job.id, job.workspace_id, job.attempts, job.scheduled_at, results.spent, results.class, results.stage,
         results.code, results.enhanced_code, results.text
 ), noted AS (
