@@ -19,7 +19,7 @@ from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, facts, print_json, say, table
 from mailworkers.db.pool import Database
-from mailworkers.errors import LeadsError
+from mailworkers.errors import DatabaseUnavailable, LeadsError
 from mailworkers.leads import records
 from mailworkers.leads.importing import Progress, import_leads
 from mailworkers.leads.ledger import Wanted
@@ -91,9 +91,10 @@ def import_(  # noqa: PLR0913 -- a command's options are its arguments
     screen = ImportScreen()
     try:
         done = run_async(_import(settings, wanted, rejects, screen.progressed), settings)
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except (KeyboardInterrupt, asyncio.CancelledError, DatabaseUnavailable):
         screen.close()
-        say(f"interrupted after {screen.rows:,} rows; the same command goes on from there")
+        if screen.rows:
+            say(f"interrupted after {screen.rows:,} rows; the same command goes on from there")
         raise
     finally:
         screen.close()

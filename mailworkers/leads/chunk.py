@@ -11,6 +11,7 @@ from mailworkers.leads.fields import Reader, UnfitRow
 from mailworkers.leads.rows import Malformed, Row
 
 ROWS: Final = 1000  # a few ms of the database's work: little is repeated after a kill, and nobody waits long for a lock
+LARGE: Final = 4 * 1024 * 1024  # characters of merge variables: fewer rows are enough where each brings a book
 LONGEST_SHOWN: Final = 320  # characters of what was refused: the longest address that somebody may have meant, and more
 UNSHOWABLE: Final = str.maketrans({"\0": "\ufffd"} | {chr(code): "\ufffd" for code in range(0xD800, 0xE000)})
 
@@ -57,15 +58,22 @@ class Gathering:
         self._leads: dict[str, Content] = {}
         self._repeated: list[str] = []
         self._rejects: list[Reject] = []
+        self._size = 0
 
     @property
     def rows(self) -> int:
         """How many there are so far."""
         return len(self._leads) + len(self._repeated) + len(self._rejects)
 
+    @property
+    def full(self) -> bool:
+        """Whether there are enough for a chunk."""
+        return self.rows >= ROWS or self._size >= LARGE
+
     def take(self, rows: Iterable[Row]) -> None:
         """More of them, as `rows` reads them."""
         reader, leads = self._reader, self._leads
+        size = 0
         for line, row in rows:
             if type(row) is Malformed:
                 self._refuse(line, row.text, row.reason)
@@ -80,6 +88,8 @@ class Gathering:
                 self._repeated.append(email)
             else:
                 leads[email] = (name, data)
+                size += len(data)
+        self._size += size
 
     def chunk(
         self, *, number: int, first_line: int, last_line: int, digest: bytes, bytes_read: int, last: bool

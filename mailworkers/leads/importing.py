@@ -145,7 +145,7 @@ class _Reading:
                     taken = gathering.rows
                     gathering.take(islice(found, min(ROWS_AT_A_TIME, chunks.ROWS - taken)))
                     await asyncio.sleep(0)
-                    if gathering.rows == chunks.ROWS:
+                    if gathering.full:
                         self._lines.used(lines[used : rows.used])
                         used = rows.used
                         yield self._chunk(gathering, first + used - 1, last=False)

@@ -8,7 +8,7 @@ about again. Addresses are written in order, so that two imports of the same peo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -22,7 +22,6 @@ from mailworkers.leads.chunk import Chunk, Content
 OnExisting = Literal["update", "keep"]
 
 TRIES: Final = 10  # each time, somebody else has just added one of the same thousand addresses
-_NULL = "\\N"  # of COPY's text format
 _COLUMNS = ("workspace_id", "import_id", "email", "name", "data")
 # A chunk that a crash of the server takes back was never counted, and the import goes on before it; so only the last one waits
 # for the disk, and with it all others.
@@ -109,14 +108,12 @@ class _Merging:
         if not new:
             return
         list_id = self._target.list_id
-        prefix = f"{_escaped(self._target.workspace)}\t{self._target.import_id}\t"
+        whose = f"{_escaped(self._target.workspace)}\t{self._target.import_id}"
         if list_id is None:
-            lines = [_line(prefix, email, *new[email]) for email in new]
-            await self._copy("leads", _COLUMNS, "".join(lines))
+            await self._copy("leads", _COLUMNS, _lines([whose] * len(new), new))
             return
         ids = [row["id"] for row in await self._fetch("leads/number", len(new))]
-        lines = [_line(f"{number}\t{prefix}", email, *new[email]) for number, email in zip(ids, new, strict=True)]
-        await self._copy("leads", ("id", *_COLUMNS), "".join(lines))
+        await self._copy("leads", ("id", *_COLUMNS), _lines([f"{number}\t{whose}" for number in ids], new))
         await self._copy(
             "lead_list_members", ("list_id", "lead_id"), "".join(f"{list_id}\t{number}\n" for number in ids)
         )
@@ -169,7 +166,12 @@ class _Merging:
 
     async def _copy(self, table: str, columns: tuple[str, ...], text: str) -> None:
         await self._session.copy_to_table(
-            table, schema_name=self._queries.schema, columns=columns, source=_Bytes(text.encode()), format="text"
+            table,
+            schema_name=self._queries.schema,
+            columns=columns,
+            source=_Bytes(text.encode()),
+            format="text",
+            null="",
         )
 
 
@@ -183,12 +185,18 @@ class _Bytes:
         yield self._content
 
 
-def _line(prefix: str, email: str, name: str | None, data: str) -> str:
-    """A line of COPY's text format. JSON escapes what would end a field, but for its own escapes."""
-    if "\\" in data:
-        data = data.replace("\\", "\\\\")
-    shown = _escaped(name) if name else _NULL
-    return f"{prefix}{email}\t{shown}\t{data}\n"
+def _lines(beginnings: Sequence[str], leads: Mapping[str, Content]) -> str:
+    """Lines of COPY's text format, in which nothing stands for NULL. What would end a field or a line is in no name, and JSON
+    escapes it; so only the backslash is left to escape, and hardly a chunk has one.
+    """
+    rows = zip(beginnings, leads.items(), strict=True)
+    text = "".join([f"{first}\t{email}\t{name or ''}\t{data}\n" for first, (email, (name, data)) in rows])
+    if "\\" not in text:
+        return text
+    rows = zip(beginnings, leads.items(), strict=True)
+    return "".join(
+        [f"{first}\t{email}\t{_escaped(name or '')}\t{_escaped(data)}\n" for first, (email, (name, data)) in rows]
+    )
 
 
 def _escaped(text: str) -> str:

@@ -16,6 +16,7 @@ from mailworkers.errors import LeadsError
 from mailworkers.leads import records
 from mailworkers.leads.importing import Progress, import_leads
 from mailworkers.leads.ledger import Wanted
+from mailworkers.settings import Settings
 from tests.leads.conftest import Write
 from tests.leads.lists import mixed
 
@@ -263,6 +264,42 @@ async def test_json_lines_keep_the_types_of_their_values(database: Database, tmp
     bo = await records.read_lead(database.claims, "bo@a.example", "default")
     assert bo is not None
     assert bo.name == "Bo"
+
+
+async def test_large_variables_make_smaller_chunks(database: Database, owner: Any, tmp_path: Path) -> None:
+    path = tmp_path / "list.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(200):
+            file.write(json.dumps({"email": f"ann{number}@a.example", "life": "x" * 100_000}) + "\n")
+
+    done = await import_leads(database, Wanted(path))
+
+    assert counts(done) == some(rows=200, accepted=200)
+    assert await owner.fetchval("SELECT max(rows) < 90 FROM mailworkers.lead_import_batches")
+
+
+async def test_the_role_of_the_daemon_is_enough(settings: Settings, database_url: str, tmp_path: Path) -> None:
+    expected = mixed(tmp_path / "list.csv", 1500)
+    database = await Database.connect(
+        settings, f"{database_url}{'&' if '?' in database_url else '?'}role=mailworkers_worker"
+    )
+    try:
+        for wanted in (
+            Wanted(tmp_path / "list.csv", list_name="news"),
+            Wanted(tmp_path / "list.csv", list_name="news", anew=True),
+        ):
+            done = await import_leads(database, wanted)
+    finally:
+        await database.close()
+    assert counts(done) == {**expected, "accepted": 0, "updated": expected["accepted"]}
+
+
+async def test_addresses_are_looked_for_by_their_own_index_even_while_there_are_none(database: Database) -> None:
+    async with database.claims.connection("explaining") as session:
+        await session.execute("PREPARE one AS " + database.queries["leads/known"])
+        plan = await session.fetch("EXPLAIN EXECUTE one('ann@a.example', 'default')")
+        await session.execute("DEALLOCATE one")
+    assert 'using "email is a lead of this workspace already"' in "\n".join(row[0] for row in plan)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf-8-sig"])

@@ -9,4 +9,4 @@ SELECT lead.id, lead.workspace_id, lead.email, lead.name, lead.status, lead.data
         ORDER BY list.name
     ) AS lists
 FROM mailworkers.leads AS lead
-WHERE lead.email = $1::text COLLATE "C" AND lead.workspace_id || '' = $2::text
+WHERE lead.email = $1::text COLLATE "C" AND lead.workspace_id = $2::text COLLATE "POSIX"
