@@ -14,6 +14,7 @@
     operators         comparison, arithmetic and joining, each bounded
     missing           variables that the data does not have
     text_from_html    the text part of a template that has none
+    empty_lines       those that loops leave behind
     complaints        where in which template something is wrong, in one line
 
 Nothing here runs in a thread or against a clock: whatever costs more than a moment (a turn of a loop, a call of a macro,

@@ -13,10 +13,10 @@ from mailworkers.errors import ComposeError, TemplateError
 from mailworkers.mail.headers import check_one_line
 from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, BudgetedContext, Variables
 from mailworkers.mail.templates.complaints import complaint, line_of
+from mailworkers.mail.templates.empty_lines import without_empty_lines
 from mailworkers.mail.templates.environment import LetterEnvironment, environment
 from mailworkers.mail.templates.language import Refused, tamed
 from mailworkers.mail.templates.source import MAX_SOURCE_CHARS, TemplateSource
-from mailworkers.mail.templates.text_from_html import HtmlRefused, text_source, without_empty_lines
 
 MAX_SUBJECT_CHARS = 1000  # as a row's own
 MAX_TOKENS = (
@@ -153,6 +153,9 @@ class Letter:
             return _Part(source, "text", source.text_body)
         if source.html_body is None:
             raise TemplateError(f'template "{source}" has neither a text nor HTML')
+        # It takes a sixth of a second to import, which commands without a template need not wait for.
+        from mailworkers.mail.templates.text_from_html import HtmlRefused, text_source  # noqa: PLC0415
+
         try:
             made = text_source(source.html_body, environment(html=True, missing=source.missing).lexer)
             return _Part(source, "text made from the html", made)

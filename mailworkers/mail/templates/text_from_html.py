@@ -13,22 +13,15 @@ from bs4 import BeautifulSoup, Tag
 from jinja2.lexer import Lexer
 from markdownify import MarkdownConverter
 
+from mailworkers.mail.templates.empty_lines import without_empty_lines
+
 MARKS = ("\ue000", "\ue001", "\ue002")  # of Unicode's private use: a source that holds them is refused
 MOST_READING = 1_000_000_000  # "<" times characters: html.parser may look through all that follows for each one's end
 INVISIBLE = ("head", "title", "style", "script", "template", "noscript")
-CELLS = (
-    "table",
-    "thead",
-    "tbody",
-    "tfoot",
-    "tr",
-    "td",
-    "th",
-)  # of letters, where tables lay out and columns stand one by one
+CELLS = ("table", "thead", "tbody", "tfoot", "tr", "td", "th")  # in letters tables lay out, so their cells are blocks
 _MARK = re.compile("\ue000([0-9]+)\ue001")
 _LINE_END = re.compile(" *\ue002 *\n?")
 _BRACES = re.compile(r"\{[{%#]")
-_BLANK_LINES = re.compile(r"\n{3,}")
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)  # preheaders and Outlook's own parts
 
 
@@ -63,11 +56,6 @@ def text_source(html: str, lexer: Lexer) -> str:
     text = _LINE_END.sub("\n", text)
     text = "\n".join(line.strip(" ") for line in text.split("\n"))
     return _MARK.sub(lambda found: tags[int(found[1])], _escaped(without_empty_lines(text)))
-
-
-def without_empty_lines(text: str) -> str:
-    """At most one empty line at a time: loops and conditions leave theirs behind."""
-    return (_BLANK_LINES.sub("\n\n", text) if "\n\n\n" in text else text).strip("\n") + "\n"
 
 
 def _marked(html: str, lexer: Lexer) -> tuple[str, list[str]]:
