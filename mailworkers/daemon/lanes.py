@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from mailworkers.queue.claim import MOST_HEADS, Head, Wish
+from mailworkers.queue.claim import MOST_HEADS, Bound, Head, Wish
 from mailworkers.queue.states import Job, Lane
 
 MOST_LANES_A_CLAIM = 64  # each costs an index descent; the others have their turn in the next claim
 # Lanes that were emptied and are still looked at beyond their bounds: their next job need not wait for a full look.
 MOST_EMPTY_FRONTS = 16
+# Fronts whose bounds are kept, emptied or not: those that were claimed from last, where dead index entries lie.
+MOST_BOUNDS = 256
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class LaneBook:
     beyond: Head | None = None
     _fronts: dict[tuple[Lane, int], Front] = field(default_factory=dict)
     _resting: dict[Lane, tuple[float, str]] = field(default_factory=dict)
+    _bounds: dict[tuple[Lane, int], Bound] = field(default_factory=dict)
     _turn: int = 0
     _whole: bool = True
 
@@ -107,12 +110,21 @@ class LaneBook:
             count[key] += 1
         for wish in wishes:
             key = (wish.lane, wish.priority)
+            if key in last:
+                self._bounds.pop(key, None)  # the latest goes to the end
+                self._bounds[key] = Bound(*key, last[key].row["scheduled_at"], last[key].id)
             front = self._fronts.get(key)
             if front is None:
                 continue
             front.drained = count[key] < wish.take
             if key in last:
                 front.from_at, front.from_id = last[key].row["scheduled_at"], last[key].id
+        while len(self._bounds) > MOST_BOUNDS:
+            del self._bounds[next(iter(self._bounds))]
+
+    def bounds(self) -> list[Bound]:
+        """How far claims have come, where they were made last."""
+        return list(self._bounds.values())
 
     def rest(self, lane: Lane, seconds: float, reason: str) -> None:
         """Claim nothing of this lane for a while."""

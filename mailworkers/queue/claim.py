@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailworkers.db.pool import Gateway
 from mailworkers.queue.depth import QueueDepth
@@ -30,6 +31,21 @@ class Head:
     scheduled_at: datetime
     id: int
     due_in: float
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Bound:
+    """How far claims have come in one lane and priority. Ordered as the database orders lanes."""
+
+    lane: Lane
+    priority: int
+    from_at: datetime
+    from_id: int
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Which front it is of."""
+        return (self.lane.workspace_id, self.lane.destination_group, self.priority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +75,30 @@ class Claims:
         known = (
             _BEFORE_ALL if after is None else (after.lane.workspace_id, after.lane.destination_group, after.priority)
         )
-        rows = await self._gateway.fetch("queue/heads", MOST_HEADS, *known)
-        return [
-            Head(Lane(row[0], row[1]), priority=row[2], scheduled_at=row[3], id=row[4], due_in=row[5]) for row in rows
-        ]
+        return _heads(await self._gateway.fetch("queue/heads", MOST_HEADS, *known))
+
+    async def heads_beyond(self, bounds: Sequence[Bound], after: Head | None = None) -> list[Head]:
+        """As `heads`, but passing by what lies before the bounds of fronts that are known. Raises as `Gateway.fetch`.
+
+        Args:
+            bounds: each front once.
+            after: as for `heads`.
+        """
+        start = (
+            _BEFORE_ALL if after is None else (after.lane.workspace_id, after.lane.destination_group, after.priority)
+        )
+        known = sorted(bound for bound in bounds if bound.key > start)
+        rows = await self._gateway.fetch(
+            "queue/heads_beyond",
+            MOST_HEADS,
+            *start,
+            [bound.lane.workspace_id for bound in known],
+            [bound.lane.destination_group for bound in known],
+            [bound.priority for bound in known],
+            [bound.from_at for bound in known],
+            [bound.from_id for bound in known],
+        )
+        return _heads(rows)
 
     async def claim(self, wishes: Sequence[Wish], daemon_id: int) -> list[Job]:
         """Take what the wishes name, in the order in which it was due, or less where jobs are large.
@@ -136,3 +172,7 @@ class Claims:
             oldest_due_seconds=oldest_due_seconds,
             exact=exact,
         )
+
+
+def _heads(rows: Sequence[Any]) -> list[Head]:
+    return [Head(Lane(row[0], row[1]), priority=row[2], scheduled_at=row[3], id=row[4], due_in=row[5]) for row in rows]

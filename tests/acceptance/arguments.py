@@ -99,6 +99,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "queue/count_due": (*_LANES, "1001"),
     "queue/depth": ("10000",),
     "queue/heads": ("20000", "", "", "-101"),
+    "queue/heads_beyond": ("20000", "", "", "-101", *_LANES, "{2026-01-01T00:00Z,2026-01-01T00:00Z,2026-01-01T00:00Z}", "{0,0,0}"),
     "queue/mark": _RESULTS,
     "templates/list": (None, "100"),
     "templates/newest": ("workspace-1", "letter", "0"),

@@ -51,6 +51,7 @@ MOST_PAGES_OF = {
     "inspect/figures": 4000,  # a day of two daemons' minutes
     "inspect/oldest_due": 8000,  # a descent for each of 750 (lane, priority)
     "queue/heads": 8000,
+    "queue/heads_beyond": 8000,
     "queue/depth": 25_000,  # counts up to 10,000 jobs in each of four states
     "queue/count_due": 4000,  # counts up to 1,001 jobs in each of three lanes
     "queue/claim": 5000,  # rewrites 110 jobs

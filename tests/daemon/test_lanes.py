@@ -143,3 +143,17 @@ def test_a_full_look_is_gone_on_with_and_then_begun_anew(book: LaneBook, monkeyp
 
     book.renew([head(A)])
     assert book.whole
+
+
+def test_the_bounds_of_what_was_claimed_from_last_are_kept_though_nothing_is_left_there(
+    book: LaneBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworkers.daemon.lanes.MOST_BOUNDS", 2)
+    book.renew([head(A), head(B), head(C)])
+    for number, lane in enumerate((A, B, A, C)):
+        wish = Wish(lane, 0, THEN, 1, 1)
+        book.learn([wish], [made_up(7 + number, lane=lane, scheduled_at=THEN)])
+    book.renew([])
+    assert [(bound.lane, bound.priority, bound.from_at, bound.from_id) for bound in book.bounds()] == [
+        (A, 0, THEN, 9), (C, 0, THEN, 10),
+    ]  # fmt: skip

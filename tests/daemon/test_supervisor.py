@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
-from mailworkers.errors import SchemaMismatch
+from mailworkers.errors import DatabaseUnavailable, SchemaMismatch
+from mailworkers.queue.claim import Claims, Head
 from mailworkers.settings import Settings
 from tests.support.distance import Distance
 from tests.support.jobs import insert
@@ -104,6 +105,20 @@ async def test_no_lane_waits_for_ever_where_there_are_more_than_one_look_brings(
         (job,) = await insert(app_connection, workspace_id="z")
         await becomes(owner, job, "sent")
         assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs") == 7
+
+
+async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(*_: object) -> list[Head]:
+        raise DatabaseUnavailable("the query queue/heads failed: canceling statement due to statement timeout")
+
+    monkeypatch.setattr("mailworkers.daemon.dispatcher.SELDOM_SECONDS", 0.0)
+    monkeypatch.setattr(Claims, "heads", ended)
+    async with Sink() as sink, running_daemon(to(settings, sink.port)):
+        for workspace in ("one", "other"):
+            (job,) = await insert(app_connection, workspace_id=workspace)
+            await becomes(owner, job, "sent")
 
 
 async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailworkers.db.pool import Database
-from mailworkers.queue.claim import DEPTH_BOUND, Claims, Head, Wish
+from mailworkers.queue.claim import DEPTH_BOUND, Bound, Claims, Head, Wish
 from mailworkers.queue.leases import Leases
 from mailworkers.queue.states import Lane
 from tests.support.jobs import insert
@@ -57,6 +57,32 @@ async def test_a_look_goes_on_after_the_last_head_of_the_one_before(
     named = [[(head.lane.workspace_id, head.priority) for head in part] for part in (first, second)]
     assert named == [[("a", -5), ("a", 5), ("b", -100)], [("b", 100), ("c", 0)]]
     assert await claims.heads(second[-1]) == []
+
+
+async def test_beyond_known_bounds_a_look_finds_what_comes_later_and_all_other_lanes(
+    claims: Claims, app_connection: Any
+) -> None:
+    ids: dict[tuple[str, int], list[int]] = {}
+    for workspace_id, priority in (("b", 0), ("b", 5), ("a", 0), ("d", 0), ("c", 0)):
+        ids[workspace_id, priority] = await insert(app_connection, 3, workspace_id=workspace_id, priority=priority)
+    first = {(head.lane.workspace_id, head.priority): head for head in await claims.heads()}
+
+    def bound(workspace_id: str, priority: int, after: int) -> Bound:
+        head = first[workspace_id, priority]
+        return Bound(head.lane, priority, head.scheduled_at, ids[workspace_id, priority][0] + after)
+
+    known = [bound("d", 0, 3), bound("b", 5, 1), bound("b", 0, 0)]  # one of them with nothing left
+    gone = Bound(Lane("bb"), 0, first["a", 0].scheduled_at, 1)
+
+    for bounds, expected in (
+        ([*known, gone], {("a", 0): 0, ("b", 0): 0, ("b", 5): 1, ("c", 0): 0}),
+        ([], {("a", 0): 0, ("b", 0): 0, ("b", 5): 0, ("c", 0): 0, ("d", 0): 0}),
+    ):
+        heads = await claims.heads_beyond(bounds)
+        found = [(head.lane.workspace_id, head.priority, head.id) for head in heads]
+        assert found == [(*key, ids[key][place]) for key, place in expected.items()]
+    after = await claims.heads_beyond(known, first["b", 5])
+    assert [head.lane.workspace_id for head in after] == ["c"]
 
 
 async def test_a_head_that_is_not_due_tells_when_it_will_be(claims: Claims, app_connection: Any) -> None:
