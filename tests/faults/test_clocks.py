@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 
 StartDaemon = Callable[..., DaemonProcess]
 HOUR = 3600
-MAILS = 1500
+MAILS = 1000
 MIDDLE = 300
 WORKERS = 2
 MAX_UNWRITTEN = 100
@@ -46,6 +46,8 @@ SELECT 'reader' || n || '@example.org', 'Letter ' || n, 'Hi reader ' || n, now()
 FROM generate_series($1::integer, $2::integer) AS n
 RETURNING id
 """
+# Whether the first has just renewed: the clock then stands wrong for nearly a heartbeat before it does so again.
+JUST_RENEWED = "SELECT now() - renewed_at < interval '0.1 s' FROM mailworkers.email_daemons WHERE instance = 'first'"
 HOLDS = """
 SELECT count(*) FROM mailworkers.email_jobs AS job JOIN mailworkers.email_daemons AS d ON d.id = job.daemon_id
 WHERE job.status = 'sending' AND d.instance = $1
@@ -80,8 +82,14 @@ async def nobody_minds(owner: Any, sink: Sink, jobs: list[int], clock: WallClock
     sent = len(sink.mails)
     jobs += await insert(owner, MAILS, first=len(jobs) + 1)
     await eventually(lambda: len(sink.mails) >= sent + MIDDLE, "mails flow")
+
+    async def just_renewed() -> bool:
+        return bool(await owner.fetchval(JUST_RENEWED))
+
+    await eventually(just_renewed, "the first renews")
     clock.step(step)
     stepped, sent = time.monotonic(), len(sink.mails)
+    jobs += await insert(owner, MAILS, first=len(jobs) + 1)
     await eventually(lambda: len(sink.mails) > sent + MOST_TWICE, "mails flow on", PROMPT_SECONDS)
     seconds = time.monotonic() - stepped
     await all_sent(owner, jobs)

@@ -101,6 +101,9 @@ async def test_case_16_primary_becomes_read_only(start_daemon: StartDaemon, meas
             return bool(await pair.owner.fetchval(PRESENT, pair.database) == 0)
 
         await eventually(left, "the old server is left")
+        assert not [
+            daemon for daemon in daemons if "daemons died" in daemon.output
+        ]  # none was taken for dead meanwhile
         found = await hold(owner, sink, jobs, Bound(), *daemons)
         owner.terminate()
         measured(

@@ -22,6 +22,7 @@ MIDDLE = 300
 FEW = 20
 IDLE_PROMPT_SECONDS = 2.0  # by LISTEN past the pooler, while polling comes once a minute
 LEASE_SECONDS = 4.0
+AFTER_LEASE_SECONDS = 6.0  # two sweeps, and the mails
 WORKERS = 4
 MAX_UNWRITTEN = 100
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "HEARTBEAT_SECONDS": 1, "MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS,
@@ -79,4 +80,37 @@ async def test_case_42_listening_past_pgbouncer(place: Place, start_daemon: Star
             found = await hold(place.owner, sink, first + second, Bound(), daemon)
             measured(
                 f"case 42: LISTEN past pgbouncer: mails out {seconds:.2f} s after the insert; sent twice {found.twice}"
+            )
+
+
+async def test_case_42_the_only_daemon_behind_pgbouncer_is_killed(
+    place: Place, start_daemon: StartDaemon, measured: Measured
+) -> None:
+    with cluster_folder() as folder, PgBouncer(place.cluster, folder) as pooler:
+        async with Sink(keep_content=False) as sink:
+            # given a daemon that holds jobs, with no session that would show its end
+            first = start_daemon(pooler.dsn(place.database), sink.port, **SETTINGS)
+            await first.ready()
+            jobs = await insert(place.owner, 4 * MAILS)
+            held = "SELECT count(*) FROM mailworkers.email_jobs WHERE status = 'sending'"
+
+            async def holds() -> bool:
+                return len(sink.mails) >= MIDDLE and bool(await place.owner.fetchval(held))
+
+            await eventually(holds, "it holds jobs")
+
+            # when it is killed and started again, then the new one has to watch for a lease before it takes them
+            first.kill()
+            killed, left = time.monotonic(), await place.owner.fetchval(held)
+            again = start_daemon(pooler.dsn(place.database), sink.port, **SETTINGS)
+            await again.ready()
+            started = time.monotonic()
+            await all_sent(place.owner, jobs)
+            now = time.monotonic()
+            assert now - started < LEASE_SECONDS + AFTER_LEASE_SECONDS
+            found = await hold(place.owner, sink, jobs, Bound(twice=MOST_TWICE), again, lease_seconds=LEASE_SECONDS)
+            measured(
+                f"case 42: the only daemon behind pgbouncer killed with {left} jobs and started again: all sent "
+                f"{now - killed:.2f} s after the kill, {now - started:.2f} s after the start (lease {LEASE_SECONDS} s); "
+                f"lost 0, sent twice {found.twice}"
             )
