@@ -8,6 +8,7 @@ is a macro that was defined above it, and what looks like a method is the filter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
@@ -186,6 +187,11 @@ class _Language(NodeTransformer):
         if node.expr2 is None:
             node.expr2 = nodes.Const("", lineno=node.lineno)
         self.generic_visit(node)
+        return node
+
+    def visit_Const(self, node: nodes.Const) -> nodes.Node:  # noqa: N802
+        if isinstance(node.value, float) and not isfinite(node.value):  # which Jinja2 would write as a name
+            raise Refused(node.lineno, "a number is too large")
         return node
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802

@@ -42,7 +42,7 @@ def kind(value: Any) -> str:
         str: "a text", Markup: "a text", int: "a number", float: "a number", bool: "true or false", dict: "an object",
         list: "a list", tuple: "a list", range: "a list", type(None): "null",
     }  # fmt: skip
-    return words.get(type(value), "no value of data")
+    return words.get(type(value), "a macro or a loop")
 
 
 @pass_context

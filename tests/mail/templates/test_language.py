@@ -108,6 +108,7 @@ def test_what_letters_need_works(written: str, shown: str) -> None:
         ("{{ " + "[" * 5000 + " }}", ""),
         ("{{ " + "-" * 5000 + "1 }}", "it cannot be read"),
         ("{{ " + "9" * 5000 + " }}", "it cannot be read"),
+        ("{{ 1e400 }}", "a number is too large"),
         ("{{ a }}" * 3000, "it has more than 10,000 words"),
         ("a" * 300_000, "at most 262,144 fit"),
     ],
@@ -139,7 +140,7 @@ def test_a_mistake_is_shown_with_its_line_and_place(written: str, line: int, exc
 
 
 @pytest.mark.parametrize("written", ["{{ 1 / 0 }}", "{{ 'a' < 1 }}", "{{ 'a' - 1 }}", "{{ [1] + [2] }}", "{{ n() }}", "{% for a, b in [[1]] %}{% endfor %}",
-                                     "{{ 'abc'|round }}", "{{ n|sort }}", "{{ n|join }}", "{{ n.upper().x }}", "{{ items|sort }}",
+                                     "{{ 'abc'|round }}", "{% macro m() %}{% endmacro %}{{ m }}", "{% for n in [1] %}{{ loop }}{% endfor %}", "{{ 'a'|replace(context=1) }}", "{% macro m(a) %}{{ a }}{% endmacro %}{{ m() }}", "{{ n|sort }}", "{{ n|join }}", "{{ n.upper().x }}", "{{ items|sort }}",
                                      "{{ '%d'|format('x') }}", "{{ '%s %s'|format(1) }}", "{{ 'a'|batch(0) }}", "{{ 'a'|truncate(0) }}",
                                      "{{ range(1, 2, 0) }}", "{{ range(1.5) }}", "{{ 'a'.split('') }}", "{{ 'a' * 3 }}", "{{ 'a' % 3 }}",
                                      "{{ items == items }}", "{{ {} in letters }}", "{{ items[items] }}", "{{ 'a'|map }}",
