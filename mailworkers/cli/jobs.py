@@ -125,9 +125,9 @@ def settle(
     """Say how a mail of unknown end did end: --sent where it arrived, --retry where it did not.
 
     A mail that must go at most once becomes unknown when the relay had all of it and its answer was lost: it may have
-    arrived, so it is never sent again by itself. Search the relay's log for its Message-ID, or ask the recipient; then
-    decide. The record keeps that a person settled it, and when. A job sent again keeps its number and its Message-ID, and
-    begins with all its tries.
+    arrived, so it is never sent again by itself. Search the relay's log for its Message-ID, which begins with the message
+    token that `jobs show` tells, or ask the recipient; then decide. The record keeps that a person settled it, and when. A
+    job sent again keeps its number and its Message-ID, and begins with all its tries.
 
     [dim]$[/dim] mailworkers jobs list --status unknown           which of them wait for a decision
     [dim]$[/dim] mailworkers jobs settle 4711 --sent              it is in the relay's log

@@ -174,6 +174,13 @@ def test_an_unknown_end_is_retried_only_where_a_person_says_so(on_database: Comm
     assert sql(STATUS, job) == "waiting"
 
 
+def test_what_to_search_a_relays_log_for_is_shown(on_database: Command, sql: Sql, job: int) -> None:
+    token = sql("SELECT message_token FROM mailworkers.email_jobs WHERE id = $1", job)
+    sql(SEND, job, "unknown")
+
+    assert on_database("jobs", "show", str(job), "--json").json["message_token"] == token.hex
+
+
 def test_one_that_arrived_is_settled_as_sent(on_database: Command, sql: Sql, job: int) -> None:
     sql(SEND, job, "unknown")
 
