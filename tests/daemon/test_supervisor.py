@@ -12,8 +12,7 @@ import asyncpg
 import pytest
 
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
-from mailworkers.errors import DatabaseUnavailable, SchemaMismatch
-from mailworkers.queue.claim import Claims, Head
+from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
 from tests.support.distance import Distance
 from tests.support.jobs import insert
@@ -89,36 +88,6 @@ async def test_a_job_for_later_runs_when_it_is_due_without_a_poll(
         await becomes(owner, job, "sent")
         finished = await owner.fetchval("SELECT finished_at FROM mailworkers.email_sends WHERE job_id = $1", job)
     assert due <= finished <= due + timedelta(seconds=5)
-
-
-async def test_no_lane_waits_for_ever_where_there_are_more_than_one_look_brings(
-    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for room in ("queue.claim", "daemon.lanes"):
-        monkeypatch.setattr(f"mailworkers.{room}.MOST_HEADS", 3)
-    # given more lanes than a look brings, of which the first ones have nothing that is due
-    later = await owner.fetchval("SELECT now() + interval '1 h'")
-    for number in range(7):
-        await insert(app_connection, workspace_id=f"a{number}", scheduled_at=later)
-    async with Sink() as sink, running_daemon(to(settings, sink.port, poll_seconds=60.0)):
-        # when there is a mail in the last one, then it leaves without waiting for a poll
-        (job,) = await insert(app_connection, workspace_id="z")
-        await becomes(owner, job, "sent")
-        assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs") == 7
-
-
-async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
-    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def ended(*_: object) -> list[Head]:
-        raise DatabaseUnavailable("the query queue/heads failed: canceling statement due to statement timeout")
-
-    monkeypatch.setattr("mailworkers.daemon.dispatcher.SELDOM_SECONDS", 0.0)
-    monkeypatch.setattr(Claims, "heads", ended)
-    async with Sink() as sink, running_daemon(to(settings, sink.port)):
-        for workspace in ("one", "other"):
-            (job,) = await insert(app_connection, workspace_id=workspace)
-            await becomes(owner, job, "sent")
 
 
 async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:

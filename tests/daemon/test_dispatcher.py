@@ -1,0 +1,68 @@
+"""Where the dispatcher looks for work: everywhere in turn, and on where a look at everything cannot be had."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from mailworkers.errors import DatabaseUnavailable
+from mailworkers.queue.claim import Claims, Head
+from mailworkers.settings import Settings
+from tests.support.jobs import insert
+from tests.support.running import running_daemon
+from tests.support.sink import Sink
+from tests.support.waiting import eventually
+
+CONNECT_SECONDS = 10.0
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS, command_timeout=CONNECT_SECONDS)
+    yield connection
+    await connection.close(timeout=CONNECT_SECONDS)
+
+
+def to(settings: Settings, port: int, **changes: Any) -> Settings:
+    return settings.model_copy(update={"smtp_host": "127.0.0.1", "smtp_port": port, **changes})
+
+
+async def is_sent(connection: Any, job: int) -> None:
+    async def has_been() -> bool:
+        question = "SELECT status FROM mailworkers.email_job_status WHERE job_id = $1"
+        return bool(await connection.fetchval(question, job) == "sent")
+
+    await eventually(has_been, f"job {job} is sent")
+
+
+async def test_no_lane_waits_for_ever_where_there_are_more_than_one_look_brings(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for room in ("queue.claim", "daemon.lanes"):
+        monkeypatch.setattr(f"mailworkers.{room}.MOST_HEADS", 3)
+    # given more lanes than a look brings, of which the first ones have nothing that is due
+    later = await owner.fetchval("SELECT now() + interval '1 h'")
+    for number in range(7):
+        await insert(app_connection, workspace_id=f"a{number}", scheduled_at=later)
+    async with Sink() as sink, running_daemon(to(settings, sink.port, poll_seconds=60.0)):
+        # when there is a mail in the last one, then it leaves without waiting for a poll
+        (job,) = await insert(app_connection, workspace_id="z")
+        await is_sent(owner, job)
+        assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs") == 7
+
+
+async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(*_: object) -> list[Head]:
+        raise DatabaseUnavailable("the query queue/heads failed: canceling statement due to statement timeout")
+
+    monkeypatch.setattr("mailworkers.daemon.dispatcher.SELDOM_SECONDS", 0.0)
+    monkeypatch.setattr(Claims, "heads", ended)
+    async with Sink() as sink, running_daemon(to(settings, sink.port)):
+        for workspace in ("one", "other"):
+            (job,) = await insert(app_connection, workspace_id=workspace)
+            await is_sent(owner, job)
