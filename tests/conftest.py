@@ -13,6 +13,7 @@ import pytest
 from mailworkers.db.pool import Database
 from mailworkers.settings import Settings
 from tests.support.database import Databases, postgresql
+from tests.support.measured import measured, pytest_terminal_summary  # noqa: F401 -- a fixture and pytest's hook
 from tests.support.rights import can_mount
 from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- pytest's hooks
 

@@ -19,27 +19,12 @@ CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 60.0
 
 StartDaemon = Callable[..., DaemonProcess]
-Figure = Callable[[str], None]
-
-_FIGURES = pytest.StashKey[list[str]]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """One loop, whatever --loop says: what is tested here runs in processes of its own, on the loop that it chooses."""
     return {"asyncio": asyncio.SelectorEventLoop}
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was measured, whatever else pytest shows of the tests that passed."""
-    for line in config.stash.get(_FIGURES, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def figure(pytestconfig: pytest.Config) -> Figure:
-    """Takes a sentence with measured figures, for the end of the run."""
-    return pytestconfig.stash.setdefault(_FIGURES, []).append
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import statistics
 import time
 from typing import Any
 
-from tests.acceptance.conftest import Figure, StartDaemon
+from tests.acceptance.conftest import StartDaemon
+from tests.support.measured import Measured
 from tests.support.sink import Received, Sink
 from tests.support.waiting import eventually
 
@@ -29,7 +30,7 @@ class Arrivals(list[Received]):
 
 
 async def test_an_insert_reaches_the_relay_within_milliseconds(
-    app_connection: Any, worker_url: str, start_daemon: StartDaemon, figure: Figure
+    app_connection: Any, worker_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     # given a daemon with nothing to do
     arrivals = Arrivals()
@@ -44,7 +45,7 @@ async def test_an_insert_reaches_the_relay_within_milliseconds(
     # then half of the mails and nearly all are with the relay at once
     cuts = statistics.quantiles(waits, n=100)
     p50, p99 = cuts[49], cuts[98]
-    figure(f"insert to sent, {INSERTS} single inserts: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
+    measured(f"insert to sent, {INSERTS} single inserts: p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms")
     assert p50 <= MOST_P50
     assert p99 <= MOST_P99
     assert len(arrivals) == INSERTS + 1

@@ -15,9 +15,9 @@ from mailworkers.db.pool import server_settings
 from mailworkers.db.queries import Queries
 from mailworkers.settings import Settings
 from tests.acceptance.arguments import ARGUMENTS, Arguments
-from tests.acceptance.conftest import Figure
 from tests.acceptance.large_queue import LATER, add_jobs_for_later, fill
 from tests.support.database import Databases
+from tests.support.measured import Measured
 
 FILL_SECONDS = 240.0
 REPEATS = 5
@@ -93,7 +93,7 @@ def test_every_query_has_arguments_here() -> None:
     assert set(MAY_SCAN_BY_DEFAULT) | set(MOST_PAGES_OF) <= set(ARGUMENTS)
 
 
-async def test_every_query_uses_an_index_among_a_million_jobs(owner: Any, session: Any, figure: Figure) -> None:
+async def test_every_query_uses_an_index_among_a_million_jobs(owner: Any, session: Any, measured: Measured) -> None:
     queries = Queries()
     # given jobs of all kinds in 150 lanes, and a long history
     await fill(owner)
@@ -104,7 +104,7 @@ async def test_every_query_uses_an_index_among_a_million_jobs(owner: Any, sessio
     after = await _costs(session, queries)
 
     # then a look and a claim cost what they cost before, in pages and in time, and this test would see it if not
-    figure(f"with and without {LATER:,} jobs of the best priority due tomorrow: {_compared(before, after)}")
+    measured(f"with and without {LATER:,} jobs of the best priority due tomorrow: {_compared(before, after)}")
     for name, (pages, seconds) in after.items():
         assert pages <= max(2 * before[name][0], MOST_PAGES_OF[name] // 4), name
         assert seconds <= 3 * before[name][1] + 0.050, name

@@ -18,9 +18,10 @@ import pytest
 
 from mailworkers.demo.make_leads import HEADER, rows
 from mailworkers.mail.addresses import wire_address
-from tests.acceptance.conftest import Figure, StartDaemon
+from tests.acceptance.conftest import StartDaemon
 from tests.acceptance.importing import Row, copy_all, letters
 from tests.support import postfix
+from tests.support.measured import Measured
 from tests.support.postfix import Postfix
 from tests.support.waiting import eventually
 
@@ -60,7 +61,7 @@ async def test_ten_thousand_rows_by_copy_reach_postfix_once_each(
     owner: Any,
     worker_url: str,
     start_daemon: StartDaemon,
-    figure: Figure,
+    measured: Measured,
 ) -> None:
     # given a daemon that sends to Postfix, by STARTTLS and with a password
     daemon = start_daemon(
@@ -100,13 +101,13 @@ async def test_ten_thousand_rows_by_copy_reach_postfix_once_each(
     assert set(arrived.values()) == {1}
     parsed = time.monotonic() - began - delivered
 
-    figure(
+    measured(
         f"Postfix, {done.rows} rows of {leads.name}: {len(done.accepted)} accepted, {done.refused.total()} refused, "
         f"{done.copies} COPYs in {copied:.1f} s; {arrived.total()} delivered, all within {delivered:.1f} s of the first "
         f"COPY; {arrived.total()} parsed as inserted in {parsed:.1f} s"
     )
     for reason, times in done.refused.most_common():
-        figure(f"Postfix, refused {times}: {reason}")
+        measured(f"Postfix, refused {times}: {reason}")
 
 
 async def _nothing_left(owner: Any) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.account import account, all_recorded, insert_mails, recorded
-from tests.acceptance.conftest import Figure, StartDaemon
+from tests.acceptance.conftest import StartDaemon
+from tests.support.measured import Measured
 from tests.support.sink import Sink
 from tests.support.smtp_server import HostileServer, Talk
 from tests.support.waiting import eventually
@@ -23,7 +24,7 @@ LEASE_SECONDS = 3.0
 
 
 async def test_sigterm_under_load_sends_nothing_twice(
-    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, figure: Figure
+    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     async with Sink(keep_content=False) as sink:
         # given a daemon in the middle of its work
@@ -48,7 +49,7 @@ async def test_sigterm_under_load_sends_nothing_twice(
         start_daemon(worker_url, sink.port)
         await all_recorded(owner, MAILS)
         found = await account(owner, sink)
-        figure(
+        measured(
             f"SIGTERM after {MIDDLE} of {MAILS} mails: ended in {seconds:.2f} s with {at_the_end} sent; "
             f"then lost {found.lost}, sent twice {found.twice}"
         )
@@ -56,7 +57,7 @@ async def test_sigterm_under_load_sends_nothing_twice(
 
 
 async def test_a_second_sigint_forces_the_exit(
-    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, figure: Figure
+    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     swallowed = asyncio.Event()
 
@@ -82,7 +83,7 @@ async def test_a_second_sigint_forces_the_exit(
         told = time.monotonic()
         daemon.send(signal.SIGINT)
         code = await daemon.ended(HURRY_SECONDS)
-        figure(f"second SIGINT: ended in {time.monotonic() - told:.2f} s with exit code {code}")
+        measured(f"second SIGINT: ended in {time.monotonic() - told:.2f} s with exit code {code}")
         assert code != 0
         assert "Traceback" not in daemon.output
         assert await recorded(owner) == 0

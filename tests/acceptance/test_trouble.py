@@ -16,10 +16,11 @@ import pytest
 from mailworkers.db.embedded import EmbeddedServer
 from mailworkers.db.migrate import migrate
 from tests.acceptance.account import account, all_recorded, insert_mails
-from tests.acceptance.conftest import CONNECT_SECONDS, STATEMENT_SECONDS, Figure, StartDaemon
+from tests.acceptance.conftest import CONNECT_SECONDS, STATEMENT_SECONDS, StartDaemon
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.daemon import DaemonProcess, free_port
 from tests.support.embedded import THROWN_AWAY
+from tests.support.measured import Measured
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
@@ -147,7 +148,7 @@ async def own_url(own_server: EmbeddedServer) -> str:
 
 
 async def test_a_database_that_is_restarted(
-    own_server: EmbeddedServer, own_url: str, start_daemon: StartDaemon, figure: Figure
+    own_server: EmbeddedServer, own_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     async with Sink(keep_content=False) as sink:
         # given a daemon in the middle of its work
@@ -179,7 +180,7 @@ async def test_a_database_that_is_restarted(
             found = await account(owner, sink)
         finally:
             await owner.close()
-        figure(
+        measured(
             f"database stopped and started after {MIDDLE} of {MAILS} mails: ready {seconds:.2f} s after its return; "
             f"lost {found.lost}, sent twice {found.twice}"
         )

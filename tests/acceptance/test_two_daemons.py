@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.acceptance.account import account, all_recorded, insert_mails
-from tests.acceptance.conftest import Figure, StartDaemon
+from tests.acceptance.conftest import StartDaemon
 from tests.support.daemon import DaemonProcess
+from tests.support.measured import Measured
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
@@ -26,7 +27,7 @@ WHERE daemon.instance = $1 AND job.status = 'sending'
 
 
 async def test_a_killed_daemons_mails_go_out_by_another_one(
-    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, figure: Figure
+    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     async with Sink(keep_content=False) as sink:
         # given two daemons at work on the same mails
@@ -44,7 +45,7 @@ async def test_a_killed_daemons_mails_go_out_by_another_one(
         await all_recorded(owner, MAILS)
         seconds = await _seconds_until_done(owner, held, killed_at)
         found = await account(owner, sink)
-        figure(
+        measured(
             f"two daemons, one killed after {MIDDLE} of {MAILS} mails: it held {len(held)}, all done {seconds:.2f} s "
             f"after the kill; lost {found.lost}, sent twice {found.twice} (at most {MOST_TWICE} are promised)"
         )
@@ -55,7 +56,7 @@ async def test_a_killed_daemons_mails_go_out_by_another_one(
 
 
 async def test_the_only_daemon_goes_on_after_a_kill_where_it_was(
-    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, figure: Figure
+    app_connection: Any, owner: Any, worker_url: str, start_daemon: StartDaemon, measured: Measured
 ) -> None:
     async with Sink(keep_content=False) as sink:
         # given a daemon that is killed in the middle of its work
@@ -74,7 +75,7 @@ async def test_the_only_daemon_goes_on_after_a_kill_where_it_was(
         await all_recorded(owner, MAILS)
         seconds = await _seconds_until_done(owner, held, ready_at)
         found = await account(owner, sink)
-        figure(
+        measured(
             f"the only daemon, killed after {MIDDLE} of {MAILS} mails and started again: it held {len(held)}, all done "
             f"{seconds:.2f} s after it was ready; lost {found.lost}, sent twice {found.twice} (at most {MOST_TWICE})"
         )

@@ -1,4 +1,4 @@
-"""A server of the suite's own, a database and daemons for each case, and what was measured."""
+"""A server of the suite's own, a database and daemons for each case."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ import pytest
 
 from tests.support.cluster import Cluster, cluster_folder
 from tests.support.daemon import DaemonProcess
+from tests.support.measured import Measured as Measured  # noqa: PLC0414 -- the cases take it from here
 
 CONNECT_SECONDS = 10.0
 STATEMENT_SECONDS = 60.0
-
-Measured = Callable[[str], None]
-_MEASURED = pytest.StashKey[list[str]]()
 
 
 @dataclass(slots=True)
@@ -54,18 +52,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "faults: a daemon under a fault that really happens, by its number")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show what was measured, whatever else pytest shows of the tests that passed."""
-    for line in config.stash.get(_MEASURED, []):
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(pytestconfig: pytest.Config) -> Measured:
-    """Takes a sentence with measured figures, for the end of the run."""
-    return pytestconfig.stash.setdefault(_MEASURED, []).append
 
 
 @pytest.fixture(scope="session")
