@@ -1,8 +1,10 @@
-"""Where the dispatcher looks for work: everywhere in turn, and on where a look at everything cannot be had."""
+"""Where the dispatcher looks for work, and what comes first: everywhere in turn, and on where a look at everything cannot be had."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from email import message_from_bytes
+from email.policy import default
 from typing import Any
 
 import asyncpg
@@ -66,3 +68,13 @@ async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
         for workspace in ("one", "other"):
             (job,) = await insert(app_connection, workspace_id=workspace)
             await is_sent(owner, job)
+
+
+async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:
+    last = await insert(app_connection, 3, priority=50, subject="last")
+    await insert(app_connection, 3, priority=-50, subject="first")
+    async with Sink() as sink, running_daemon(to(settings, sink.port, min_workers=1, max_workers=1)):
+        for job in last:
+            await is_sent(owner, job)
+    subjects = [message_from_bytes(mail.content, policy=default)["Subject"] for mail in sink.mails]
+    assert subjects == ["first"] * 3 + ["last"] * 3

@@ -90,16 +90,6 @@ async def test_a_job_for_later_runs_when_it_is_due_without_a_poll(
     assert due <= finished <= due + timedelta(seconds=5)
 
 
-async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:
-    last = await insert(app_connection, 3, priority=50, subject="last")
-    await insert(app_connection, 3, priority=-50, subject="first")
-    async with Sink() as sink, running_daemon(to(settings, sink.port, min_workers=1, max_workers=1)):
-        for job in last:
-            await becomes(owner, job, "sent")
-    subjects = [message_from_bytes(mail.content, policy=default)["Subject"] for mail in sink.mails]
-    assert subjects == ["first"] * 3 + ["last"] * 3
-
-
 async def test_refusals_are_recorded_for_what_they_are(settings: Settings, app_connection: Any, owner: Any) -> None:
     refusals = {"gone@example.org": "550 5.1.1 no such user", "busy@example.org": "451 4.3.0 try later"}
     async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink.port)):
