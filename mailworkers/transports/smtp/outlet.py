@@ -40,6 +40,11 @@ class Outlet:
         self.owed = 0
 
     @property
+    def pending(self) -> bool:
+        """Whether something was added since the last flush."""
+        return bool(self._batch)
+
+    @property
     def stuck(self) -> bool:
         """Whether something waits here for the relay to read on."""
         return bool(self._held)

@@ -188,7 +188,7 @@ class SmtpSession(asyncio.Protocol):
 
     def _flush_soon(self) -> None:
         """Write in the loop's next round: what is submitted in one breath leaves in one write, a system call less a mail."""
-        if not self._flushing:
+        if self._outlet.pending and not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
 
