@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import structlog
 
 from mailworkers.daemon.worker import Bench, Worker
-from mailworkers.limits import BucketKey, worker_keys
+from mailworkers.limits import BucketKey
 from mailworkers.queue.leases import WorkerRow
 
 log = structlog.get_logger(__name__)
@@ -57,9 +57,10 @@ class Crew:
         """Mails that the workers' rate limits let them begin now, together."""
         return math.fsum(worker.tokens for worker in self._workers.values())
 
-    def keys(self) -> list[BucketKey]:
-        """The buckets of the workers."""
-        return [key for worker in self._workers.values() for key in worker_keys(worker.name)]
+    def keys(self, most: int | None = None) -> list[BucketKey]:
+        """The buckets of the workers; of so many at most, connected ones first."""
+        workers = sorted(self._workers.values(), key=lambda worker: not worker.warm)[:most]
+        return [key for worker in workers for key in worker.keys]
 
     def rows(self) -> Sequence[WorkerRow]:
         """What `status` shows of each."""

@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -27,7 +27,7 @@ from mailworkers.daemon.vitals import Vitals
 from mailworkers.errors import DatabaseError
 from mailworkers.limits import Limiter, system_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
-from mailworkers.queue.claim import Claims
+from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.states import Lane
 
 HELD_BACK_SECONDS = 0.1  # how often to ask whether claiming is allowed again
@@ -49,6 +49,9 @@ MOST_BUFFERED = 32 * 1024 * 1024
 DISOWN_SECONDS = 10.0
 # A round with a frozen database: some calls, each ended by its time-out. Beyond that, the loop itself is stuck.
 LONGEST_ROUND_SECONDS = 60.0
+# Jobs that a guess may claim: an insert that woke an idle daemon is mostly one, and tokens for it are only being leased.
+GUESSED_JOBS = 10
+GUESSED_WORKERS = 2  # that get tokens for them: to ask for all would take longer than the claim
 # With claims of this size there is always more: inserts are spared their notifications.
 BUSY_JOBS = 50
 
@@ -111,10 +114,12 @@ class Dispatcher:
             if self._must_hold_back():
                 await asyncio.sleep(HELD_BACK_SECONDS)
                 continue
+            woken = line.heartbeat.woken.is_set()
             line.heartbeat.woken.clear()
             try:
                 await self._disown()
-                claimed = await self._round()
+                claimed = await self._guess() if woken else 0
+                claimed = claimed or await self._round()
             except DatabaseError as error:
                 self._disown_at = 0.0
                 await asyncio.sleep(line.trouble.met("claims", error))
@@ -142,6 +147,33 @@ class Dispatcher:
             if disowned:
                 log.warning("jobs of a claim whose answer was lost run again", jobs=disowned)
 
+    async def _guess(self) -> int:
+        """Woken by an insert: most often it is where the last work was. Claim a little there while the tokens for it are
+        leased, which spares a single mail a look and the time of a commit; how many jobs came. Raises DatabaseError.
+        """
+        line = self._line
+        if not line.book.drained or len(line.buffer) or self._lacks_tokens():
+            return 0
+        line.book.revive()
+        wishes = line.book.plan(GUESSED_JOBS, lambda _lane: GUESSED_JOBS)
+        if not wishes:
+            return 0
+        self._fit_target()
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._refresh_tokens(GUESSED_WORKERS))
+                claimed = await self._claim(wishes, GUESSED_JOBS)
+        except* DatabaseError as errors:
+            raise errors.exceptions[0] from None
+        line.buffer.nudge()
+        await asyncio.sleep(0)  # the worker that was woken goes first; the next look can wait
+        return claimed
+
+    def _lacks_tokens(self) -> bool:
+        """Whether the ledger has just given less than was asked for."""
+        limiter = self._line.limiter
+        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *system_keys()))
+
     async def _round(self) -> int:
         """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
         line = self._line
@@ -166,14 +198,14 @@ class Dispatcher:
             line.buffer.nudge()
             await self._wait_for_tokens()
             return 1
-        return await self._claim(jobs)
-
-    async def _claim(self, jobs: int) -> int:
-        line = self._line
         wishes = line.book.plan(jobs, self._lane_tokens)
         if not wishes:
             await self._wait_for_tokens()
             return 1
+        return await self._claim(wishes, jobs)
+
+    async def _claim(self, wishes: Sequence[Wish], jobs: int) -> int:
+        line = self._line
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
         claimed = await line.claims.claim(wishes, daemon_id)
@@ -240,10 +272,16 @@ class Dispatcher:
             self._target //= 2
         self._target = max(least, min(self._target, self._claim_batch))
 
-    async def _refresh_tokens(self) -> None:
-        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited."""
+    async def _refresh_tokens(self, workers: int | None = None) -> None:
+        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited.
+
+        Args:
+            workers: for so many of them only.
+        """
         line = self._line
-        wanted = dict.fromkeys((*line.crew.keys(), *system_keys()), self._target)
+        if line.limiter.renewal == math.inf:
+            return
+        wanted = dict.fromkeys((*line.crew.keys(workers), *system_keys()), self._target)
         workspaces = {head.lane.workspace_id for head in line.book.due_heads(self._claim_batch)}
         for workspace in workspaces.union(line.buffer.workspaces()):
             wanted.update(dict.fromkeys(workspace_keys(workspace), self._target))

@@ -79,7 +79,7 @@ class Worker:
         self.sent = 0
         self.failed = 0
         self._bench = bench
-        self._keys = worker_keys(name)
+        self.keys = worker_keys(name)
         self._session: Session | None = None
         self._connected_at: float | None = None
         self._on_the_way: deque[OnTheWay] = deque()
@@ -107,7 +107,7 @@ class Worker:
     @property
     def tokens(self) -> float:
         """Mails that its rate limit lets it begin now."""
-        return self._bench.limiter.available(*self._keys)
+        return self._bench.limiter.available(*self.keys)
 
     @property
     def window(self) -> int:
@@ -116,7 +116,7 @@ class Worker:
 
     def may_take(self) -> bool:
         """Whether it may begin a mail now."""
-        return not self._stopping and self._bench.limiter.allows(*self._keys, *system_keys())
+        return not self._stopping and self._bench.limiter.allows(*self.keys, *system_keys())
 
     def row(self) -> WorkerRow:
         """What `status` shows of it."""
@@ -251,7 +251,7 @@ class Worker:
             not self._stopping
             and bench.heartbeat.holds
             and bench.acks.has_room
-            and bench.limiter.allows(*self._keys, *system_keys())
+            and bench.limiter.allows(*self.keys, *system_keys())
         )
 
     async def _begin(self, session: Session, job: Job) -> None:
@@ -279,7 +279,7 @@ class Worker:
             bench.settling.release([job])
             return
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
-        if not bench.limiter.take(*self._keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
+        if not bench.limiter.take(*self.keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
             self._lacks_tokens(job)
             return
         ending = session.submit(prepared.mail, deadline)

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mailworkers.daemon.dispatcher import GUESSED_JOBS
 from mailworkers.errors import DatabaseUnavailable
 from mailworkers.queue.claim import Claims, Head
 from mailworkers.settings import Settings
@@ -78,3 +79,14 @@ async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, o
             await is_sent(owner, job)
     subjects = [message_from_bytes(mail.content, policy=default)["Subject"] for mail in sink.mails]
     assert subjects == ["first"] * 3 + ["last"] * 3
+
+
+async def test_whoever_inserts_an_idle_daemon_is_there_at_once(settings: Settings, app_connection: Any) -> None:
+    """It tries first where the last work was; work elsewhere, and far more of it than it tried, waits for no poll."""
+    limits = {"system_rate_per_second": 100_000, "workspace_rate_per_minute": 100_000}
+    async with Sink() as sink, running_daemon(to(settings, sink.port, poll_seconds=60.0, **limits)):
+        for workspace, jobs in (("one", 1), ("one", 1), ("other", 1), ("one", 3 * GUESSED_JOBS), ("other", 2)):
+            before = len(sink.mails)
+            await insert(app_connection, jobs, workspace_id=workspace)
+            expected = before + jobs
+            await eventually(lambda expected=expected: len(sink.mails) == expected, f"{jobs} mails of {workspace}", 10)  # type: ignore[misc]
