@@ -281,11 +281,11 @@ class Dispatcher:
         line = self._line
         if line.limiter.renewal == math.inf:
             return
-        wanted = dict.fromkeys((*line.crew.keys(workers), *system_keys()), self._target)
+        keys = [*line.crew.keys(workers), *system_keys()]
         workspaces = {head.lane.workspace_id for head in line.book.due_heads(self._claim_batch)}
         for workspace in workspaces.union(line.buffer.workspaces()):
-            wanted.update(dict.fromkeys(workspace_keys(workspace), self._target))
-        await line.limiter.replenish(wanted)
+            keys += workspace_keys(workspace)
+        await line.limiter.replenish({key: self._target for key in keys if line.limiter.runs_low(key, self._target)})
 
     async def _wait_for_tokens(self) -> None:
         line = self._line

@@ -50,6 +50,10 @@ class Hand:
             self._retire(lots.popleft(), now)
         return sum([lot.tokens for lot in lots])
 
+    def lasting(self, until: float) -> int:
+        """Tokens that can still be spent then, if none are before."""
+        return sum([lot.tokens for lot in self._lots if lot.expires > until])
+
     def holds(self, n: int, now: float) -> bool:
         """Whether `n` tokens may be spent now. Asked for every mail: the first lot nearly always has them."""
         lots = self._lots
