@@ -9,6 +9,7 @@
     │   └── EmbeddedServerError     the embedded server could not be started
     ├── ComposeError                this one row cannot become a mail, whoever tries
     │   └── TemplateError           a template is wrong, or cannot be rendered with this data
+    ├── TemplateNotReady            a template could not be compiled in time on this machine: worth trying again
     ├── LeadsError                  a list of contacts cannot be read, or its import cannot go on
     ├── TransportError
     │   ├── RelayUnreachable        no conversation with the relay: worth trying again
@@ -81,6 +82,10 @@ class TemplateError(ComposeError):
     def __init__(self, message: str, hint: str = "", excerpt: str = "") -> None:
         super().__init__(message, hint)
         self.excerpt = excerpt
+
+
+class TemplateNotReady(MailworkersError):
+    exit_code = EX_UNAVAILABLE
 
 
 class LeadsError(MailworkersError):

@@ -104,7 +104,8 @@ class Buffer:
         """Wake workers that may take a job, connected ones first, as many as there are jobs."""
         if not self._waiting or not self._jobs:
             return
-        able = [taker for taker in self._waiting if taker.may_take()]
+        # One whose wait has just been cancelled, by its time-out say, is still here until its task runs: it would not hear.
+        able = [taker for taker, future in self._waiting.items() if not future.done() and taker.may_take()]
         able.sort(key=lambda taker: not taker.warm)
         for taker in able[: len(self._jobs)]:
             self._waiting.pop(taker).set_result(None)

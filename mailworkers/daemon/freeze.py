@@ -4,7 +4,7 @@ When it wakes, what relays said meanwhile lies in its sockets, and its event loo
 mails that are not its own any more. So the connections are cut before the loop has read anything:
 
     SIGCONT             ends every SIGSTOP; its handler runs before any callback of the loop
-    a late event loop   ends what no signal tells of, such as a paused machine or a blocked loop, one round later
+    a late event loop   ends what no signal tells of, such as a suspended machine or a blocked loop, one round later
 
 What remains: a write that the process was about to make when it froze, and, without a signal, one answer on each connection,
 which can let one mail's content go. Its result is refused by the lease, but the mail may arrive twice.

@@ -17,7 +17,7 @@ import structlog
 from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.errors import DatabaseError, DatabaseUnavailable
-from mailworkers.queue.leases import LeaseClock, Leases, Registration, WorkerRow
+from mailworkers.queue.leases import LeaseClock, Leases, Registration, WorkerRow, lease_time
 from mailworkers.queue.presence import Presence
 from mailworkers.settings import Settings
 
@@ -99,7 +99,7 @@ class Heartbeat:
             DatabaseUnavailable, DatabaseRefused: it did not come about; nothing is held.
         """
         await self._leave()
-        asked = time.monotonic()
+        asked = lease_time()
         self._presence = await Presence.open(self._settings, self._dsn, self.woken)
         self.registration = await self._leases.register()
         before = self._answered.copy()
@@ -201,7 +201,7 @@ class Heartbeat:
                 self._trouble.over("lease")
 
     async def _renew(self) -> bool:
-        asked = time.monotonic()
+        asked = lease_time()
         if not await self._leases.renew(self.daemon_id, self._wards.rows()):
             return False
         self._clock.renewed(asked)

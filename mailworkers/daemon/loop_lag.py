@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.vitals import Vitals
+from mailworkers.queue.leases import lease_time
 
 LAG_INTERVAL = 0.5  # seconds; twice a second costs nothing that can be measured, and sees every block above that
 FADING = 0.9  # of the worst lag each interval: half of it is gone after 3 s, so that a page asked for by then shows it
@@ -25,9 +25,9 @@ async def watch_loop_lag(
         on_late: called where a timer was late by more than that.
     """
     while True:
-        due = time.monotonic() + interval
+        due = lease_time() + interval
         await asyncio.sleep(interval)
-        lag = max(0.0, time.monotonic() - due)
+        lag = max(0.0, lease_time() - due)  # a machine that was suspended is late too
         if lag > interval:
             on_late()
         vitals.loop_lag = max(lag, vitals.loop_lag * FADING)

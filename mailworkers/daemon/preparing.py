@@ -5,6 +5,7 @@ Small mails, which nearly all are, are composed on the event loop, where that ta
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Preparing:
 
         Raises:
             MemoryError: there is not enough of it just now.
+            TemplateNotReady: its template could not be compiled in time; the job is not to blame.
             DatabaseUnavailable, DatabaseRefused: its template or its attachments could not be read; the job is not to blame.
         """
         prepared = self._ahead.pop((job.id, job.lease), None)
@@ -81,8 +83,14 @@ class Preparing:
         try:
             letter = await self._letter(job)
             if _is_small(job):
-                self._ahead = dict(self._composed_ahead())
-                return self._composed(job, letter)
+                composed = self._composed(job, letter)
+                self._ahead = {}
+                with contextlib.suppress(
+                    MemoryError
+                ):  # what was had is kept; each of the others meets it in its own turn
+                    for key, mail in self._composed_ahead():
+                        self._ahead[key] = mail
+                return composed
             blobs = await self._blobs(job)
             if job.size + sum(len(blob.content) for blob in blobs.values()) <= LARGE_CHARACTERS:
                 return self._composed(job, letter, blobs)

@@ -17,7 +17,7 @@ from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
-from mailworkers.errors import DatabaseError
+from mailworkers.errors import DatabaseError, TemplateNotReady
 from mailworkers.limits import Limiter, system_keys, worker_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
@@ -33,7 +33,7 @@ DEADLINE_SHARE = 0.98
 MARK_SECONDS = 10.0  # the mark is one statement; a database that takes longer is in trouble
 LOOK_ROUND_SECONDS = 1.0  # a waiting worker looks at its orders so often, should it have missed a wake-up
 LEASE_ENDED_SECONDS = 0.1  # between two looks whether there is a lease again, while nobody could tell
-DATABASE_SNOOZE_SECONDS = 10.0  # a job whose attachments could not be read just now
+NOT_NOW_SECONDS = 10.0  # a job whose attachments or template could not be had just now
 
 log = structlog.get_logger(__name__)
 
@@ -263,7 +263,7 @@ class Worker:
             return
         try:
             prepared = await bench.preparing.prepare(job)
-        except (DatabaseError, MemoryError) as trouble:
+        except (DatabaseError, TemplateNotReady, MemoryError) as trouble:
             self._could_not_compose(job, trouble)
             return
         if isinstance(prepared, Ended):
@@ -293,11 +293,11 @@ class Worker:
         else:
             bench.buffer.put_back(job)
 
-    def _could_not_compose(self, job: Job, trouble: DatabaseError | MemoryError) -> None:
+    def _could_not_compose(self, job: Job, trouble: DatabaseError | TemplateNotReady | MemoryError) -> None:
         """What is missing for it, others may miss too: it waits. Memory costs an attempt, so that a mail that never fits ends."""
         settling = self._bench.settling
-        if isinstance(trouble, DatabaseError):
-            settling.record(Snooze(job, DATABASE_SNOOZE_SECONDS, str(trouble)))
+        if not isinstance(trouble, MemoryError):
+            settling.record(Snooze(job, NOT_NOW_SECONDS, str(trouble)))
             return
         log.warning("no memory was left to compose a mail", job=job.id, characters=job.size)
         self.failed += 1

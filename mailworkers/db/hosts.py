@@ -80,8 +80,17 @@ async def connect(dsn: str, **options: Any) -> Any:
 
 def _named(dsn: str) -> list[dict[str, Any]]:
     parts = urlsplit(dsn)
-    listed = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", [""])[-1]
-    return [_one(unquote(host)) for host in listed.split(",")]
+    listed = parts.netloc.rpartition("@")[2]
+    if listed:
+        return [_one(unquote(host)) for host in listed.split(",")]
+    asked = parse_qs(parts.query)
+    hosts = asked.get("host", [""])[-1].split(",")
+    ports = asked.get("port", [""])[-1].split(",")
+    if len(ports) == 1:  # one for all, as libpq has it
+        ports *= len(hosts)
+    if len(ports) != len(hosts):
+        raise ValueError(f"the database's URL names {len(hosts)} hosts and {len(ports)} ports")
+    return [_one(host) | ({"port": int(port)} if port else {}) for host, port in zip(hosts, ports, strict=True)]
 
 
 def _one(host: str) -> dict[str, Any]:

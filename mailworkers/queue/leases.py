@@ -22,6 +22,7 @@ from mailworkers.queue.sightings import DaemonWatch, Other, OverdueWatch
 
 # A job that saw so many daemons die may be what kills them. Far above what a bad night's restarts would bring.
 MOST_RESCUES = 25
+_LEASE_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)  # Linux has it
 RESCUE_BATCH = 5000  # jobs of one daemon in one statement; more than it can have claimed at once by default
 
 
@@ -180,8 +181,14 @@ class Leases:
         await self._gateway.execute("leases/end_own", daemon_id, why)
 
 
+def lease_time() -> float:
+    """Seconds that only grow and that go on while the machine is suspended, where the system has such a clock: leases end
+    elsewhere meanwhile, and whoever wakes must know."""
+    return time.clock_gettime(_LEASE_CLOCK) if _LEASE_CLOCK is not None else time.monotonic()
+
+
 class LeaseClock:
-    """How long this process may trust its lease, by its own monotonic clock: counted from before the statement that
+    """How long this process may trust its lease, by `lease_time`: counted from before the statement that
     renewed it was sent, so that it never believes longer than the database does."""
 
     def __init__(self, lease_seconds: float) -> None:
@@ -189,7 +196,7 @@ class LeaseClock:
         self._until = 0.0
 
     def renewed(self, asked_at: float) -> None:
-        """The statement sent at monotonic `asked_at` renewed the lease."""
+        """The statement sent at `asked_at`, by `lease_time`, renewed the lease."""
         self._until = max(self._until, asked_at + self._lease_seconds)
 
     def end(self) -> None:
@@ -199,4 +206,4 @@ class LeaseClock:
     @property
     def holds(self) -> bool:
         """Whether new mails may be begun."""
-        return time.monotonic() < self._until
+        return lease_time() < self._until

@@ -12,6 +12,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import asyncpg
 
 from mailworkers.db.pool import Database, Gateway
-from mailworkers.errors import TemplateError
+from mailworkers.errors import TemplateError, TemplateNotReady
 from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template
 from mailworkers.queue.insert import RowRefused, reason
 
@@ -117,6 +118,10 @@ async def list_templates(gateway: Gateway, workspace_id: str | None, limit: int)
     return [TemplateLine(*row) for row in await gateway.fetch("templates/list", workspace_id, limit)]
 
 
+# Of its own: the loop's executor also looks up names, and a silent name server must not keep letters waiting.
+_compiler = ThreadPoolExecutor(max_workers=1, thread_name_prefix="templates")
+
+
 @dataclass(slots=True)
 class _Place:
     """What is known of one reference. `letter` None: nothing yet; `refusal` is kept too, so that a bad template that a
@@ -159,6 +164,7 @@ class Shelf:
 
         Raises:
             TemplateError: there is none, or it is no template. The job is to blame.
+            TemplateNotReady: this machine was too slow. The job is not; nothing is kept of it.
             DatabaseUnavailable, DatabaseRefused: as `Gateway.fetch`. The job is not.
         """
         wanted = Reference.parse(reference)
@@ -228,6 +234,7 @@ async def _compiled(source: TemplateSource) -> Letter:
     """Beside the event loop, where the largest take half a second."""
     try:
         async with asyncio.timeout(COMPILE_SECONDS):
-            return await asyncio.to_thread(compile_template, source)
+            return await asyncio.get_running_loop().run_in_executor(_compiler, compile_template, source)
     except TimeoutError:
-        raise TemplateError(f'template "{source}": compiling it takes more than {COMPILE_SECONDS:g} s') from None
+        late = f'template "{source}" could not be compiled within {COMPILE_SECONDS:g} s'
+        raise TemplateNotReady(late, "Look at what else this machine is doing") from None

@@ -7,5 +7,18 @@ COMMENT ON COLUMN mailworkers.email_jobs.put_off_since IS
 
 -- Each of a mail's files costs the same checks, however small. Hundreds of thousands of empty ones would keep whoever claims,
 -- composes or releases the row from everything else.
-ALTER TABLE mailworkers.email_jobs ADD CONSTRAINT "attachments are limited to 100 files"
-    CHECK (lease IS NOT NULL OR CASE WHEN jsonb_typeof(attachments) = 'array' THEN jsonb_array_length(attachments) <= 100 ELSE true END);
+-- At INSERT only: a row from before that has more must still be sent and released, and a live table need not be read for it.
+CREATE FUNCTION mailworkers.refuse_many_files() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE check_violation USING
+        MESSAGE = 'attachments are limited to 100 files',
+        HINT = 'Put many files into one archive, or on the web, and send a link.',
+        CONSTRAINT = 'attachments are limited to 100 files',
+        SCHEMA = TG_TABLE_SCHEMA, TABLE = TG_TABLE_NAME;
+END
+$$;
+REVOKE ALL ON FUNCTION mailworkers.refuse_many_files() FROM PUBLIC;
+CREATE TRIGGER refuse_many_files BEFORE INSERT ON mailworkers.email_jobs
+    FOR EACH ROW WHEN (CASE WHEN jsonb_typeof(NEW.attachments) = 'array' THEN jsonb_array_length(NEW.attachments) > 100 ELSE false END)
+    EXECUTE FUNCTION mailworkers.refuse_many_files();

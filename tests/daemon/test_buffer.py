@@ -52,6 +52,16 @@ async def test_a_worker_without_tokens_is_not_woken() -> None:
     assert await task
 
 
+async def test_a_worker_whose_wait_has_just_timed_out_is_passed_over() -> None:
+    """Its future is cancelled at once, and its task has not run yet: in between, it would not hear."""
+    buffer = Buffer()
+    leaving, staying = await waiting(buffer, FakeTaker(warm=True)), await waiting(buffer, FakeTaker())
+    leaving.cancel()
+    buffer.put([made_up()])
+    assert await staying
+    assert leaving.cancelled()
+
+
 async def test_waiting_is_bounded() -> None:
     assert not await Buffer().wait(FakeTaker(), 0.01)
 

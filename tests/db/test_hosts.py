@@ -98,6 +98,20 @@ async def test_hosts_are_read_as_libpq_does(
     assert tried == named
 
 
+@pytest.mark.parametrize(
+    ("query", "ports"),
+    [("host=one,two&port=1,2", [1, 2]), ("host=one,two&port=3", [3, 3]), ("host=one,two", [None, None])],
+)
+def test_hosts_and_ports_in_the_query_are_paired(query: str, ports: list[int | None]) -> None:
+    named = hosts._named(f"postgresql://user@/letters?{query}")
+    assert [(host["host"], host.get("port")) for host in named] == list(zip(("one", "two"), ports, strict=True))
+
+
+def test_as_many_ports_as_hosts_or_one() -> None:
+    with pytest.raises(ValueError, match="3 hosts and 2 ports"):
+        Hosts("postgresql://user@/letters?host=a,b,c&port=1,2")
+
+
 async def test_a_port_that_is_no_number_is_an_unreadable_url() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         await hosts.connect("postgresql://one,two:port/d")

@@ -30,6 +30,9 @@ class Slow(Gateway):
         self._rows = rows
         self.done: list[int] = []
 
+    async def fetch(self, name: str, *args: Any) -> Any:
+        return [{"id": number, "lease": 1} for number in range(args[-1])]  # jobs that seem overdue
+
     async def fetchrow(self, name: str, *args: Any) -> Any:
         return {"again": await self.fetchval(name, *args), "parked": 0}
 
@@ -57,9 +60,9 @@ def test_a_portion_shrinks_quickly_grows_again_and_is_never_empty() -> None:
 
 @pytest.mark.parametrize("takes_back", ["rescue", "expire", "disown"])
 async def test_jobs_are_taken_back_however_large_they_are(takes_back: str) -> None:
-    gateway = Slow(lambda args: int(args[-1]))
+    gateway = Slow(lambda args: len(args[-1]) if isinstance(args[-1], list) else int(args[-1]))
     leases = Leases(gateway, "test", 30.0)
-    arguments: dict[str, tuple[Any, ...]] = {"rescue": (), "expire": (1.0,), "disown": (1, [])}
+    arguments: dict[str, tuple[Any, ...]] = {"rescue": (), "expire": (1.0, 0.0), "disown": (1, [])}
     for _ in range(5):
         with contextlib.suppress(DatabaseUnavailable):
             await getattr(leases, takes_back)(*arguments[takes_back])
