@@ -39,7 +39,7 @@ def test_the_table_of_settings_is_fresh() -> None:
 def test_the_two_commands_come_first_and_pin_what_they_install() -> None:
     demo, tests = blocks("sh")[:2]
     assert demo.rstrip().endswith("mailworkers demo")
-    assert tests.rstrip().endswith("pytest")
+    assert tests.rstrip().endswith("python -m pytest -n 4")
     for command in (demo, tests):
         installs = re.findall(r"pip install (.*?) &&", command)
         assert all("--require-hashes" in one or "--no-deps --no-build-isolation" in one for one in installs)
