@@ -366,13 +366,18 @@ async def test_a_limit_far_above_the_rate_costs_no_job_its_place(
         "workspace_rate_per_minute": 1_000_000,
         "worker_rate_per_minute": 1_000_000,
     }
-    jobs = 1_500
+    jobs = 200
     await insert(app_connection, jobs)
-    async with Sink() as sink, running_daemon(to(settings, sink.port, min_workers=2, max_workers=2, **high)) as daemon:
+    async with (
+        Sink() as sink,
+        Distance(sink.port, 0.03) as far,
+        running_daemon(to(settings, far.port, min_workers=2, max_workers=2, **high)) as daemon,
+    ):
         await eventually(lambda: len(sink.mails) == jobs, "all mails", 60)
         page = daemon.metrics.page().decode()
     claimed = next(line for line in page.splitlines() if line.startswith("mailworkers_claim_size_jobs_sum"))
-    assert float(claimed.split()[1]) == jobs
+    # A loop that is late for longer than tokens are good for may cost a few theirs; without renewal it was every other job.
+    assert jobs <= float(claimed.split()[1]) < 1.1 * jobs
 
 
 async def test_the_last_jobs_of_a_line_get_tokens_too(settings: Settings, app_connection: Any) -> None:
