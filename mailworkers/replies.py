@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mailworkers.frozen import frozen
+
 MAX_TEXT = 1_000  # characters of a reply that are kept: the record shows a reason, not a relay's essay
 MAX_RETRY_AFTER = 86_400.0  # seconds; a relay that asks for more than a day is not believed
 
@@ -36,7 +38,7 @@ class FailureClass(StrEnum):
     SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """One SMTP reply: `enhanced` is RFC 3463's code such as "5.1.1" or None, `text` the joined lines without codes."""
 
@@ -54,7 +56,7 @@ class RefusedRecipient:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accepted:
     """The relay took responsibility (250 after the content). `refused` lists recipients that were left out."""
 

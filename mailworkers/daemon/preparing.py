@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import structlog
 
 from mailworkers.daemon import aside
 from mailworkers.db.pool import Gateway
 from mailworkers.errors import ComposeError
+from mailworkers.frozen import frozen
 from mailworkers.mail.composer import compose
 from mailworkers.mail.message import Attachment, WireMail
 from mailworkers.mail.row import NO_BLOBS, SenderDefaults, blob_ids, message_from_row
@@ -42,7 +42,7 @@ LARGE_CHARACTERS = 256 * 1024
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """A composed mail and the Message-ID that goes into the record."""
 

@@ -18,6 +18,7 @@ from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.errors import DatabaseError, TemplateNotReady
+from mailworkers.frozen import frozen
 from mailworkers.limits import Limiter, system_keys, worker_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
@@ -59,7 +60,7 @@ class Bench:
     idle_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OnTheWay:
     """A mail that the session has. `began` is monotonic."""
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailworkers.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Address:
     """One mailbox. `email` is the addr-spec as the row gave it (maybe with an IDN), `name` the display name or empty."""
 
@@ -25,7 +27,7 @@ class Attachment:
     content_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Message:
     """One mail before it is bytes. At least one of the two bodies is not None.
 
@@ -47,7 +49,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Envelope:
     """RFC 5321's envelope. Domains are in their ASCII form; `smtputf8` tells that a local part needs RFC 6531."""
 
@@ -56,7 +58,7 @@ class Envelope:
     smtputf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WireMail:
     """A composed mail: final bytes with CRLF line ends and a last CRLF, not yet dot-stuffed (that is the transport's).
 

@@ -65,6 +65,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mailworkers.frozen import frozen
 from mailworkers.replies import FailureClass, RefusedRecipient, Reply, Stage
 
 
@@ -87,7 +88,7 @@ class Lane:
         return f"{self.workspace_id} → {self.destination_group}" if self.destination_group else self.workspace_id
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """One claimed job. `lease` is the number that every later statement about it must match.
 
@@ -110,7 +111,7 @@ class Job:
     put_off: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sent:
     """The relay took the mail."""
 
