@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from mailworkers.cli import bench, demo, doctor, jobs, leads, migrate, run, send, status, templates, top, url, version
+from mailworkers.cli import (
+    bench,
+    capture,
+    demo,
+    doctor,
+    jobs,
+    leads,
+    migrate,
+    run,
+    send,
+    status,
+    templates,
+    top,
+    url,
+    version,
+)
 from mailworkers.cli.help import flowing
 
 app = typer.Typer(
@@ -37,6 +52,7 @@ def options(
 SENDING, WATCHING, CARING = "Sending", "Watching", "Taking care"
 
 app.command("demo", rich_help_panel=SENDING, help=flowing(demo.demo))(demo.demo)
+app.command("capture", rich_help_panel=SENDING, help=flowing(capture.capture))(capture.capture)
 app.command("run", rich_help_panel=SENDING)(run.run)
 app.command("send", rich_help_panel=SENDING)(send.send)
 app.add_typer(leads.app, name="leads", rich_help_panel=SENDING)

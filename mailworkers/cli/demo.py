@@ -20,10 +20,18 @@ Leads = Annotated[
 ]
 Rows = Annotated[int | None, typer.Option("--rows", help="Only so many rows of it.", min=1, show_default=False)]
 Keep = Annotated[bool, typer.Option("--keep", help="Leave it all running to look around, until Ctrl-C.")]
+Files = Annotated[
+    Path | None,
+    typer.Option(
+        "--files", help="Only write what it is made of into this folder, to try commands with.", show_default=False
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
-def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: Debug = False) -> None:
+def demo(
+    *, leads: Leads = None, rows: Rows = None, keep: Keep = False, files: Files = None, debug: Debug = False
+) -> None:
     """See the whole way on real input: a letter to each of 1,000 leads, from inserted row to captured mail.
 
     It starts a private PostgreSQL, a mail server that captures and delivers nothing, and the daemon; inserts a mail
@@ -34,12 +42,16 @@ def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: D
     [dim]$[/dim] mailworkers demo
     [dim]$[/dim] mailworkers demo --leads contacts.csv --rows 500
     [dim]$[/dim] mailworkers demo --keep          then look at it with psql, mailworkers top, the health page
+    [dim]$[/dim] mailworkers demo --files tour    contacts and a letter, to import and send with other commands
     """
     from mailworkers.cli.demo_screen import DemoScreen  # noqa: PLC0415 -- no other command waits for these imports
     from mailworkers.demo.run import demo_settings, run_demo  # noqa: PLC0415
 
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"
+    if files is not None:
+        _write(files)
+        return
     screen = DemoScreen(console(), leads)
     try:
         run_async(run_demo(leads or SHIPPED, rows, screen, keep=keep), demo_settings())
@@ -52,3 +64,10 @@ def demo(*, leads: Leads = None, rows: Rows = None, keep: Keep = False, debug: D
         screen.close()
     if screen.result is None or not screen.result.complete:
         raise typer.Exit(EX_FAILED)
+
+
+def _write(folder: Path) -> None:
+    from mailworkers.demo.samples import write_samples  # noqa: PLC0415 -- as above
+
+    for path in write_samples(folder):
+        console().print(f"Wrote {path}.", markup=False)

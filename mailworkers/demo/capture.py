@@ -32,14 +32,20 @@ class Captured:
 
 
 class CaptureServer:
-    """Counts what arrives: `mails`, `bytes`, how often each recipient was written to; keeps the first few `messages`."""
+    """Counts what arrives: `mails`, `bytes`, how often each recipient was written to; keeps the first few `messages`.
 
-    def __init__(self, keep: int = KEPT_MESSAGES) -> None:
+    Args:
+        keep: so many of them.
+        told: is given each mail, once it is counted.
+    """
+
+    def __init__(self, keep: int = KEPT_MESSAGES, told: Callable[[Captured], None] | None = None) -> None:
         self.recipients: Counter[str] = Counter()
         self.messages: list[Captured] = []
         self.mails = 0
         self.bytes = 0
         self._keep = keep
+        self._told = told
         self._server: asyncio.Server | None = None
         self._clients: set[asyncio.Transport] = set()
 
@@ -71,6 +77,8 @@ class CaptureServer:
         self.recipients.update(mail.rcpt_to)
         if len(self.messages) < self._keep:
             self.messages.append(mail)
+        if self._told is not None:
+            self._told(mail)
 
 
 class _Conversation(asyncio.Protocol):
