@@ -1,6 +1,6 @@
 """Which lanes have work, how far claims have come in each, and which of them rest.
 
-A front is one priority of one lane: claims go on from its bound, since what lies before it was taken, and dead index
+A front is one priority and campaign of a lane: claims go on from its bound, since what lies before it was taken, and dead index
 entries there cost nothing then. Retries and late commits appear before the bound, so the book is renewed from the
 database now and then.
 
@@ -32,6 +32,7 @@ class Front:
 
     lane: Lane
     priority: int
+    campaign: int
     from_at: datetime
     from_id: int
     due_at: float
@@ -44,9 +45,9 @@ class LaneBook:
     beginning."""
 
     beyond: Head | None = None
-    _fronts: dict[tuple[Lane, int], Front] = field(default_factory=dict)
+    _fronts: dict[tuple[Lane, int, int], Front] = field(default_factory=dict)
     _resting: dict[Lane, tuple[float, str]] = field(default_factory=dict)
-    _bounds: dict[tuple[Lane, int], Bound] = field(default_factory=dict)
+    _bounds: dict[tuple[Lane, int, int], Bound] = field(default_factory=dict)
     _turn: int = 0
     _whole: bool = True
 
@@ -57,8 +58,8 @@ class LaneBook:
         self._whole = began is None and self.beyond is None
         known = self._fronts
         self._fronts = {
-            (head.lane, head.priority): Front(
-                head.lane, head.priority, head.scheduled_at, head.id, due_at=now + head.due_in
+            (head.lane, head.priority, head.campaign): Front(
+                head.lane, head.priority, head.campaign, head.scheduled_at, head.id, due_at=now + head.due_in
             )
             for head in heads
         }
@@ -97,19 +98,19 @@ class LaneBook:
                 if take > 0:
                     allowed[front.lane] -= take
                     jobs -= take
-                    wishes.append(Wish(front.lane, front.priority, front.from_at, front.from_id, take))
+                    wishes.append(Wish(front.lane, front.priority, front.campaign, front.from_at, front.from_id, take))
         return wishes
 
     def learn(self, wishes: Sequence[Wish], jobs: Sequence[Job]) -> None:
         """Move the bounds to where a claim ended; a front that gave less than was wished is drained."""
-        last: dict[tuple[Lane, int], Job] = {}
-        count: dict[tuple[Lane, int], int] = defaultdict(int)
+        last: dict[tuple[Lane, int, int], Job] = {}
+        count: dict[tuple[Lane, int, int], int] = defaultdict(int)
         for job in jobs:
-            key = (job.lane, job.row["priority"])
+            key = (job.lane, job.row["priority"], job.row["campaign_id"] or 0)
             last[key] = job
             count[key] += 1
         for wish in wishes:
-            key = (wish.lane, wish.priority)
+            key = (wish.lane, wish.priority, wish.campaign)
             if key in last:
                 self._bounds.pop(key, None)  # the latest goes to the end
                 self._bounds[key] = Bound(*key, last[key].row["scheduled_at"], last[key].id)
@@ -161,7 +162,9 @@ class LaneBook:
         """Where due work is, for counting it; at most `most` fronts."""
         now = time.monotonic()
         due = [front for front in self._fronts.values() if front.due_at <= now]
-        return [Head(front.lane, front.priority, front.from_at, front.from_id, 0.0) for front in due[:most]]
+        return [
+            Head(front.lane, front.priority, front.campaign, front.from_at, front.from_id, 0.0) for front in due[:most]
+        ]
 
     def _due_by_priority(self) -> Iterable[list[Front]]:
         now = time.monotonic()

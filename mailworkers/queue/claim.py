@@ -1,4 +1,7 @@
-"""Claiming: which lanes have work, and taking some of it under a lease number."""
+"""Claiming: which fronts have work, and taking some of it under a lease number.
+
+A front is one priority and campaign of a lane; campaign 0 stands for mail of none.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,9 @@ from mailworkers.db.pool import Gateway
 from mailworkers.queue.depth import QueueDepth
 from mailworkers.queue.states import Job, Lane
 
-# (lane, priority) pairs that one look returns: a bound on memory. The next look goes on after the last of them.
+# Fronts that one look returns: a bound on memory. The next look goes on after the last of them.
 MOST_HEADS = 20_000
-_BEFORE_ALL = ("", "", -101)  # below every workspace's name, which has a character at least
+_BEFORE_ALL = ("", "", -101, 0)  # below every workspace's name, which has a character at least
 # Content that one claim may bring, beyond its first job. A row may hold 40 MB, and hundreds of them would neither come
 # within a statement's time-out nor fit into memory.
 MOST_OCTETS = 32 * 1024 * 1024
@@ -24,36 +27,44 @@ DEPTH_BOUND = 10_000  # states are counted exactly up to here, so that no look e
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The first job of one lane and priority; `due_in` seconds from now, negative where it is due."""
+    """The first job of one front; `due_in` seconds from now, negative where it is due."""
 
     lane: Lane
     priority: int
+    campaign: int
     scheduled_at: datetime
     id: int
     due_in: float
 
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Which front it is of, in the order in which the database has them."""
+        return (self.lane.workspace_id, self.lane.destination_group, self.priority, self.campaign)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Bound:
-    """How far claims have come in one lane and priority. Ordered as the database orders lanes."""
+    """How far claims have come in one front. Ordered as the database orders fronts."""
 
     lane: Lane
     priority: int
+    campaign: int
     from_at: datetime
     from_id: int
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> tuple[str, str, int, int]:
         """Which front it is of."""
-        return (self.lane.workspace_id, self.lane.destination_group, self.priority)
+        return (self.lane.workspace_id, self.lane.destination_group, self.priority, self.campaign)
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """Take up to `take` due jobs of a lane and priority, from (`from_at`, `from_id`) on."""
+    """Take up to `take` due jobs of a front, from (`from_at`, `from_id`) on."""
 
     lane: Lane
     priority: int
+    campaign: int
     from_at: datetime
     from_id: int
     take: int
@@ -67,14 +78,12 @@ class Claims:
         self._deadline_seconds = deadline_seconds
 
     async def heads(self, after: Head | None = None) -> list[Head]:
-        """The first job of every lane and priority, due or not, in the order of their names. Raises as `Gateway.fetch`.
+        """The first job of every front, due or not, in the order of their names. Raises as `Gateway.fetch`.
 
         Args:
             after: where to go on, when a look brought `MOST_HEADS` and there may be more.
         """
-        known = (
-            _BEFORE_ALL if after is None else (after.lane.workspace_id, after.lane.destination_group, after.priority)
-        )
+        known = _BEFORE_ALL if after is None else after.key
         return _heads(await self._gateway.fetch("queue/heads", MOST_HEADS, *known))
 
     async def heads_beyond(self, bounds: Sequence[Bound], after: Head | None = None) -> list[Head]:
@@ -84,9 +93,7 @@ class Claims:
             bounds: each front once.
             after: as for `heads`.
         """
-        start = (
-            _BEFORE_ALL if after is None else (after.lane.workspace_id, after.lane.destination_group, after.priority)
-        )
+        start = _BEFORE_ALL if after is None else after.key
         known = sorted(bound for bound in bounds if bound.key > start)
         rows = await self._gateway.fetch(
             "queue/heads_beyond",
@@ -95,6 +102,7 @@ class Claims:
             [bound.lane.workspace_id for bound in known],
             [bound.lane.destination_group for bound in known],
             [bound.priority for bound in known],
+            [bound.campaign for bound in known],
             [bound.from_at for bound in known],
             [bound.from_id for bound in known],
         )
@@ -104,7 +112,7 @@ class Claims:
         """Take what the wishes name, in the order in which it was due, or less where jobs are large.
 
         Args:
-            wishes: lanes, bounds and counts.
+            wishes: fronts, bounds and counts.
             daemon_id: whose lease stands behind it; where that has ended, nothing is claimed.
 
         Raises:
@@ -116,6 +124,7 @@ class Claims:
             [wish.lane.workspace_id for wish in wishes],
             [wish.lane.destination_group for wish in wishes],
             [wish.priority for wish in wishes],
+            [wish.campaign for wish in wishes],
             [wish.from_at for wish in wishes],
             [wish.from_id for wish in wishes],
             [wish.take for wish in wishes],
@@ -144,12 +153,13 @@ class Claims:
         ]
 
     async def count_due(self, heads: Sequence[Head], bound: int) -> int:
-        """Due jobs of these lanes, each counted up to `bound`. Raises as `Gateway.fetch`."""
+        """Due jobs of these fronts, each counted up to `bound`. Raises as `Gateway.fetch`."""
         count: int = await self._gateway.fetchval(
             "queue/count_due",
             [head.lane.workspace_id for head in heads],
             [head.lane.destination_group for head in heads],
             [head.priority for head in heads],
+            [head.campaign for head in heads],
             bound,
         )
         return count
@@ -175,4 +185,7 @@ class Claims:
 
 
 def _heads(rows: Sequence[Any]) -> list[Head]:
-    return [Head(Lane(row[0], row[1]), priority=row[2], scheduled_at=row[3], id=row[4], due_in=row[5]) for row in rows]
+    return [
+        Head(Lane(row[0], row[1]), priority=row[2], campaign=row[3], scheduled_at=row[4], id=row[5], due_in=row[6])
+        for row in rows
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 Arguments = tuple[str | None, ...]
 
-_LANES = ("{workspace-0,workspace-1,workspace-2}", "{\"\",google,outlook}", "{-100,0,10}")  # fmt: skip
+_LANES = ("{workspace-0,workspace-1,workspace-2}", "{\"\",google,outlook}", "{-100,0,10}", "{0,0,0}")  # fmt: skip
 _LOOK = (None, None, "1000", "50")
 _RESULTS = ("{1,2,2900}", "{1,2,3}")  # two of them under their lease
 _BUCKETS = ("{worker,worker}", "{large/1,large/2}", "{minute,minute}", "{10,10}", "{1,1}")
@@ -98,8 +98,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "queue/claim": (*_LANES, "{-infinity,-infinity,-infinity}", "{0,0,0}", "{10,50,50}", "1", "900", "33554432"),
     "queue/count_due": (*_LANES, "1001"),
     "queue/depth": ("10000",),
-    "queue/heads": ("20000", "", "", "-101"),
-    "queue/heads_beyond": ("20000", "", "", "-101", *_LANES, "{2026-01-01T00:00Z,2026-01-01T00:00Z,2026-01-01T00:00Z}", "{0,0,0}"),
+    "queue/heads": ("20000", "", "", "-101", "0"),
+    "queue/heads_beyond": ("20000", "", "", "-101", "0", *_LANES, "{2026-01-01T00:00Z,2026-01-01T00:00Z,2026-01-01T00:00Z}", "{0,0,0}"),
     "queue/mark": _RESULTS,
     "templates/list": (None, "100"),
     "templates/newest": ("workspace-1", "letter", "0"),

@@ -32,7 +32,7 @@ async def test_what_is_in_flight_is_adopted_also_where_the_first_try_to_come_bac
     await insert(app_connection)
     claims = Claims(database.claims, 60.0)
     (head,) = await claims.heads()
-    wish = Wish(head.lane, head.priority, head.scheduled_at, head.id, 1)
+    wish = Wish(head.lane, head.priority, head.campaign, head.scheduled_at, head.id, 1)
     (job,) = await claims.claim([wish], heartbeat.daemon_id)
     held.append(job.id)
 

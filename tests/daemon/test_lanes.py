@@ -18,7 +18,7 @@ A, B, C = Lane("a"), Lane("b"), Lane("c")
 
 
 def head(lane: Lane, priority: int = 0, due_in: float = -1.0, id: int = 1) -> Head:  # noqa: A002
-    return Head(lane, priority, THEN, id, due_in)
+    return Head(lane, priority, 0, THEN, id, due_in)
 
 
 def unlimited(_lane: Lane) -> float:
@@ -151,7 +151,7 @@ def test_the_bounds_of_what_was_claimed_from_last_are_kept_though_nothing_is_lef
     monkeypatch.setattr("mailworkers.daemon.lanes.MOST_BOUNDS", 2)
     book.renew([head(A), head(B), head(C)])
     for number, lane in enumerate((A, B, A, C)):
-        wish = Wish(lane, 0, THEN, 1, 1)
+        wish = Wish(lane, 0, 0, THEN, 1, 1)
         book.learn([wish], [made_up(7 + number, lane=lane, scheduled_at=THEN)])
     book.renew([])
     assert [(bound.lane, bound.priority, bound.from_at, bound.from_id) for bound in book.bounds()] == [

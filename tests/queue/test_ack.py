@@ -58,7 +58,7 @@ async def desk(database: Database, daemon_id: int) -> AsyncIterator[Desk]:
 async def claim(database: Database, daemon_id: int, app: Any, count: int = 1, **columns: Any) -> list[Job]:
     await insert(app, count, **columns)
     claims = Claims(database.claims, 60.0)
-    wishes = [Wish(h.lane, h.priority, h.scheduled_at, h.id, count) for h in await claims.heads()]
+    wishes = [Wish(h.lane, h.priority, h.campaign, h.scheduled_at, h.id, count) for h in await claims.heads()]
     return await claims.claim(wishes, daemon_id)
 
 
@@ -150,7 +150,7 @@ async def test_how_long_the_relay_has_put_a_mail_off_is_kept_until_an_attempt_is
 ) -> None:
     async def next_claim() -> Job:
         (head,) = await Claims(database.claims, 60.0).heads()
-        wish = Wish(head.lane, head.priority, head.scheduled_at, head.id, 1)
+        wish = Wish(head.lane, head.priority, head.campaign, head.scheduled_at, head.id, 1)
         (job,) = await Claims(database.claims, 60.0).claim([wish], daemon_id)
         return job
 

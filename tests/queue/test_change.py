@@ -45,7 +45,9 @@ async def unknown(database: Database, app_connection: Any) -> int:
     (job_id,) = await insert(app_connection, delivery="at_most_once", max_retries=5)
     claims = Claims(database.claims, 60.0)
     (head,) = await claims.heads()
-    (job,) = await claims.claim([Wish(head.lane, head.priority, head.scheduled_at, head.id, 1)], daemon_id)
+    (job,) = await claims.claim(
+        [Wish(head.lane, head.priority, head.campaign, head.scheduled_at, head.id, 1)], daemon_id
+    )
     marks = Marks(database.leases)
     writing = asyncio.create_task(marks.run())
     assert await marks.mark(job, 10.0)

@@ -28,7 +28,7 @@ async def daemon_id(database: Database) -> int:
 
 
 def everything(heads: Sequence[Head], take: int = 100) -> list[Wish]:
-    return [Wish(head.lane, head.priority, head.scheduled_at, head.id, take) for head in heads]
+    return [Wish(head.lane, head.priority, head.campaign, head.scheduled_at, head.id, take) for head in heads]
 
 
 async def test_heads_show_the_first_job_of_each_lane_and_priority(claims: Claims, app_connection: Any) -> None:
@@ -69,10 +69,10 @@ async def test_beyond_known_bounds_a_look_finds_what_comes_later_and_all_other_l
 
     def bound(workspace_id: str, priority: int, after: int) -> Bound:
         head = first[workspace_id, priority]
-        return Bound(head.lane, priority, head.scheduled_at, ids[workspace_id, priority][0] + after)
+        return Bound(head.lane, priority, 0, head.scheduled_at, ids[workspace_id, priority][0] + after)
 
     known = [bound("d", 0, 3), bound("b", 5, 1), bound("b", 0, 0)]  # one of them with nothing left
-    gone = Bound(Lane("bb"), 0, first["a", 0].scheduled_at, 1)
+    gone = Bound(Lane("bb"), 0, 0, first["a", 0].scheduled_at, 1)
 
     for bounds, expected in (
         ([*known, gone], {("a", 0): 0, ("b", 0): 0, ("b", 5): 1, ("c", 0): 0}),
@@ -135,7 +135,7 @@ async def test_each_lane_gives_its_share(claims: Claims, daemon_id: int, app_con
 async def test_a_claim_goes_on_from_its_bound(claims: Claims, daemon_id: int, app_connection: Any) -> None:
     ids = await insert(app_connection, 4)
     (head,) = await claims.heads()
-    claimed = await claims.claim([Wish(head.lane, 0, head.scheduled_at, ids[2], 10)], daemon_id)
+    claimed = await claims.claim([Wish(head.lane, 0, 0, head.scheduled_at, ids[2], 10)], daemon_id)
     assert [job.id for job in claimed] == ids[2:]
 
 

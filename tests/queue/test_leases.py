@@ -51,7 +51,7 @@ async def begin(leases: Leases, presence: Presence) -> Registration:
 async def claim(database: Database, daemon_id: int, app: Any, **columns: Any) -> Job:
     await insert(app, **columns)
     claims = Claims(database.claims, 60.0)
-    wishes = [Wish(h.lane, h.priority, h.scheduled_at, h.id, 1) for h in await claims.heads()]
+    wishes = [Wish(h.lane, h.priority, h.campaign, h.scheduled_at, h.id, 1) for h in await claims.heads()]
     (job,) = await claims.claim(wishes, daemon_id)
     return job
 

@@ -110,7 +110,7 @@ async def test_an_attempt_is_given_up_only_where_it_was_seen_overdue_for_a_while
     await insert(app_connection)
     claims = Claims(database.claims, 60.0)
     (head,) = await claims.heads()
-    (job,) = await claims.claim([Wish(head.lane, head.priority, head.scheduled_at, head.id, 1)], daemon)
+    (job,) = await claims.claim([Wish(head.lane, head.priority, head.campaign, head.scheduled_at, head.id, 1)], daemon)
     late = "UPDATE mailworkers.email_jobs SET deadline = now() - interval '1 h' WHERE id = $1"
     await run(database, late, job.id)
     assert (await leases.expire(300.0, 60.0)).again == 0

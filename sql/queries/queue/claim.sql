@@ -1,16 +1,18 @@
 -- Claim due jobs of several lanes under one new lease number, if nobody has ended the daemon's lease.
--- Index email_jobs_ready, one descent for each wanted (lane, priority) from its bound on; then the primary key.
--- $1…$3 lanes and priorities, $4 $5 their bounds, $6 how many of each, $7 daemon, $8 seconds to each job's deadline, $9 octets of
--- content in all: with the row that goes beyond, the claim ends. Sizes are read from the rows' heads, not their contents.
+-- Index email_jobs_ready, one descent for each wanted front from its bound on; then the primary key. Index workspaces_paused: a
+-- claim that begins after a pause was committed takes nothing of that workspace.
+-- $1…$4 lanes, priorities and campaigns, $5 $6 their bounds, $7 how many of each, $8 daemon, $9 seconds to each job's deadline,
+-- $10 octets of content in all: with the row that goes beyond, the claim ends. Sizes are read from the rows' heads, not their
+-- contents.
 WITH fence AS MATERIALIZED (
     SELECT nextval('mailworkers.lease_numbers') AS lease
     FROM mailworkers.email_daemons
-    WHERE id = $7::bigint AND ended_at IS NULL
+    WHERE id = $8::bigint AND ended_at IS NULL
 ), picked AS MATERIALIZED (
     SELECT job.id, sum(job.octets) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS octets_before
     FROM fence
-    CROSS JOIN unnest($1::text[], $2::text[], $3::smallint[], $4::timestamptz[], $5::bigint[], $6::integer[])
-        AS wanted(workspace_id, destination_group, priority, from_at, from_id, take)
+    CROSS JOIN unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::timestamptz[], $6::bigint[], $7::integer[])
+        AS wanted(workspace_id, destination_group, priority, campaign, from_at, from_id, take)
     CROSS JOIN LATERAL (
         SELECT id, coalesce(octet_length(text_body), 0) + coalesce(octet_length(html_body), 0)
             + coalesce(pg_column_size(attachments), 0) + coalesce(pg_column_size(headers), 0)
@@ -20,19 +22,24 @@ WITH fence AS MATERIALIZED (
           AND workspace_id = wanted.workspace_id COLLATE "C"
           AND destination_group = wanted.destination_group COLLATE "C"
           AND priority = wanted.priority
+          AND coalesce(campaign_id, 0) = wanted.campaign
           AND scheduled_at <= now()
           AND (scheduled_at, id) >= (wanted.from_at, wanted.from_id)
         ORDER BY scheduled_at, id
         LIMIT wanted.take
         FOR UPDATE SKIP LOCKED
     ) AS job
+    WHERE NOT EXISTS (
+        SELECT FROM mailworkers.workspaces
+        WHERE paused_at IS NOT NULL AND workspaces.workspace_id = wanted.workspace_id COLLATE "C"
+    )
 )
 UPDATE mailworkers.email_jobs
 SET status = 'sending',
     lease = (SELECT lease FROM fence),
-    daemon_id = $7::bigint,
-    deadline = now() + $8::float8 * interval '1 second'
-WHERE id = ANY (ARRAY(SELECT id FROM picked WHERE coalesce(octets_before, 0) < $9::bigint))
+    daemon_id = $8::bigint,
+    deadline = now() + $9::float8 * interval '1 second'
+WHERE id = ANY (ARRAY(SELECT id FROM picked WHERE coalesce(octets_before, 0) < $10::bigint))
 RETURNING id, lease, workspace_id, destination_group, campaign_id, priority, scheduled_at, created_at, attempts,
     max_retries, job_type, delivery, message_token, to_email, to_name, from_email, from_name, reply_to, cc, bcc,
     subject, text_body, html_body, template, data, headers, attachments, payload,
