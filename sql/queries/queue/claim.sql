@@ -8,11 +8,18 @@ WITH fence AS MATERIALIZED (
     SELECT nextval('mailworkers.lease_numbers') AS lease
     FROM mailworkers.email_daemons
     WHERE id = $8::bigint AND ended_at IS NULL
+), wanted AS MATERIALIZED (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::timestamptz[], $6::bigint[], $7::integer[])
+        AS wish(workspace_id, destination_group, priority, campaign, from_at, from_id, take)
+    WHERE NOT EXISTS (
+        SELECT FROM mailworkers.workspaces
+        WHERE paused_at IS NOT NULL AND workspaces.workspace_id = wish.workspace_id COLLATE "C"
+    )
 ), picked AS MATERIALIZED (
     SELECT job.id, sum(job.octets) OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS octets_before
     FROM fence
-    CROSS JOIN unnest($1::text[], $2::text[], $3::smallint[], $4::bigint[], $5::timestamptz[], $6::bigint[], $7::integer[])
-        AS wanted(workspace_id, destination_group, priority, campaign, from_at, from_id, take)
+    CROSS JOIN wanted
     CROSS JOIN LATERAL (
         SELECT id, coalesce(octet_length(text_body), 0) + coalesce(octet_length(html_body), 0)
             + coalesce(pg_column_size(attachments), 0) + coalesce(pg_column_size(headers), 0)
@@ -29,10 +36,6 @@ WITH fence AS MATERIALIZED (
         LIMIT wanted.take
         FOR UPDATE SKIP LOCKED
     ) AS job
-    WHERE NOT EXISTS (
-        SELECT FROM mailworkers.workspaces
-        WHERE paused_at IS NOT NULL AND workspaces.workspace_id = wanted.workspace_id COLLATE "C"
-    )
 )
 UPDATE mailworkers.email_jobs
 SET status = 'sending',
