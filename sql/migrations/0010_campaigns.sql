@@ -174,11 +174,12 @@ DECLARE
     plain constant text := wanted #>> '{}';
 BEGIN
     CASE
-        WHEN operator = '=' AND kind = 'string' THEN RETURN format('%s == %s', place, wanted);
+        -- Within a filter a comparison of different types is false, not unknown, so that its negation is true.
+        WHEN operator = '=' AND kind IN ('string', 'null') THEN RETURN format('exists(%s ? (@ == %s))', place, wanted);
         -- From a CSV file numbers come as texts: both are compared as numbers where a number is asked for.
-        WHEN operator = '=' AND kind = 'number' THEN RETURN format('%s.double() == %s', place, wanted);
-        WHEN operator = '=' AND kind = 'boolean' THEN RETURN format('(%s == %s || %s == "%s")', place, wanted, place, plain);
-        WHEN operator = '=' AND kind = 'null' THEN RETURN format('%s == null', place);
+        WHEN operator = '=' AND kind = 'number' THEN RETURN format('exists(%s ? (@.double() == %s))', place, wanted);
+        WHEN operator = '=' AND kind = 'boolean' THEN
+            RETURN format('exists(%s ? (@ == %s || @ == "%s"))', place, wanted, plain);
         WHEN operator = '!=' AND kind IN ('string', 'number', 'boolean', 'null') THEN
             RETURN format('!(%s)', mailworkers.lead_condition(variable, '=', wanted));
         WHEN operator = 'in' AND kind = 'array' AND jsonb_array_length(wanted) > 0 THEN
