@@ -106,7 +106,7 @@ class LaneBook:
         last: dict[tuple[Lane, int, int], Job] = {}
         count: dict[tuple[Lane, int, int], int] = defaultdict(int)
         for job in jobs:
-            key = (job.lane, job.row["priority"], job.row["campaign_id"] or 0)
+            key = (job.lane, job.row["priority"], job.row["campaign"])
             last[key] = job
             count[key] += 1
         for wish in wishes:

@@ -1,6 +1,7 @@
 """Claiming: which fronts have work, and taking some of it under a lease number.
 
-A front is one priority and campaign of a lane; campaign 0 stands for mail of none.
+A front is one priority and campaign of a lane. Campaign 0 stands for mail of none: also for what an application made by
+itself and gave a campaign_id.
 """
 
 from __future__ import annotations

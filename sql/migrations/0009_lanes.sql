@@ -77,13 +77,17 @@ CREATE TRIGGER find_destination_group BEFORE INSERT ON mailworkers.email_jobs
 -- ---------------------------------------------------------------- fronts
 
 -- Of a campaign's mail: set by what makes its mails, never by an application, which may use campaign_id as it likes.
-ALTER TABLE mailworkers.email_jobs ADD COLUMN lead_id bigint;
+ALTER TABLE mailworkers.email_jobs ADD COLUMN lead_id bigint,
+    ADD CONSTRAINT "a mail that was made from a lead has its campaign_id"
+        CHECK (lead_id IS NULL OR (lead_id > 0 AND campaign_id IS NOT NULL)) NOT VALID;  -- no row has one yet
 
 -- What may be claimed, front by front: a lane is (workspace_id, destination_group), a front one priority and campaign of it.
--- Any number of jobs of a campaign that is held costs a claim one look, as any number of jobs for later does.
+-- Any number of jobs of a campaign that is held costs a claim one look, as any number of jobs for later does. What an
+-- application groups by campaign_id, be it each mail by itself, has no fronts of its own.
 DROP INDEX mailworkers.email_jobs_ready;
 CREATE INDEX email_jobs_ready ON mailworkers.email_jobs
-    (workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id) WHERE status IN ('waiting', 'retrying');
+    (workspace_id, destination_group, priority, (CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END), scheduled_at, id)
+    WHERE status IN ('waiting', 'retrying');
 
 -- ---------------------------------------------------------------- whose mail
 

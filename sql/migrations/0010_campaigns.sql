@@ -471,7 +471,7 @@ BEGIN
             SELECT job.id FROM mailworkers.email_jobs AS job
             WHERE job.status IN ('waiting', 'retrying') AND job.workspace_id = workspace COLLATE "C"
               AND job.destination_group = pair.destination_group AND job.priority = pair.priority
-              AND coalesce(job.campaign_id, 0) = campaign AND job.lead_id IS NOT NULL
+              AND CASE WHEN job.lead_id > 0 THEN job.campaign_id ELSE 0 END = campaign
             LIMIT most
             FOR UPDATE SKIP LOCKED) AS found_one;
         RETURN QUERY SELECT unnest(locked);

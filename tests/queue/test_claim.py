@@ -44,6 +44,11 @@ async def test_heads_show_the_first_job_of_each_lane_and_priority(claims: Claims
     assert all(head.due_in <= 0 for head in heads)
 
 
+async def test_what_an_application_groups_by_campaign_id_is_one_front(claims: Claims, app_connection: Any) -> None:
+    first, *_ = [await insert(app_connection, campaign_id=number) for number in range(5)]
+    assert [(head.campaign, head.id) for head in await claims.heads()] == [(0, first[0])]
+
+
 async def test_a_look_goes_on_after_the_last_head_of_the_one_before(
     claims: Claims, app_connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

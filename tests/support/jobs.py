@@ -33,7 +33,7 @@ def made_up(job_id: int = 1, *, lane: Lane = DEFAULT_LANE, at_most_once: bool = 
     attempts, max_retries = fields.pop("attempts", 0), fields.pop("max_retries", 3)
     put_off, size = fields.pop("put_off", 0.0), fields.pop("size", 0)
     row = {
-        "id": job_id, "workspace_id": lane.workspace_id, "campaign_id": None, "priority": 0, "scheduled_at": _SOMEWHEN,
+        "id": job_id, "workspace_id": lane.workspace_id, "campaign_id": None, "campaign": 0, "priority": 0, "scheduled_at": _SOMEWHEN,
         "created_at": _SOMEWHEN, "message_token": UUID(int=job_id), "to_email": "ann@example.org", "to_name": None,
         "from_email": None, "from_name": None, "reply_to": None, "cc": None, "bcc": None, "subject": "Hello",
         "text_body": "Hi Ann", "html_body": None, "template": None, "data": None, "headers": None,

@@ -2,20 +2,20 @@
 -- Index email_jobs_ready, skipped through: one descent for each (workspace_id, destination_group, priority,
 -- campaign), at most $1.
 WITH RECURSIVE heads AS (
-    (SELECT workspace_id, destination_group, priority, coalesce(campaign_id, 0) AS campaign, scheduled_at, id
+    (SELECT workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END AS campaign, scheduled_at, id
      FROM mailworkers.email_jobs
      WHERE status IN ('waiting', 'retrying')
-     ORDER BY workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id
+     ORDER BY workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id
      LIMIT 1)
     UNION ALL
     SELECT next.*
     FROM heads CROSS JOIN LATERAL (
-        SELECT workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id
+        SELECT workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id
         FROM mailworkers.email_jobs
         WHERE status IN ('waiting', 'retrying')
-          AND (workspace_id, destination_group, priority, coalesce(campaign_id, 0))
+          AND (workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END)
               > (heads.workspace_id, heads.destination_group, heads.priority, heads.campaign)
-        ORDER BY workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id
+        ORDER BY workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id
         LIMIT 1
     ) AS next
 )

@@ -11,7 +11,7 @@ CROSS JOIN LATERAL (
           AND workspace_id = wanted.workspace_id COLLATE "C"
           AND destination_group = wanted.destination_group COLLATE "C"
           AND priority = wanted.priority
-          AND coalesce(campaign_id, 0) = wanted.campaign
+          AND CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END = wanted.campaign
           AND scheduled_at <= now()
         LIMIT $5::integer
     ) AS bounded

@@ -8,23 +8,25 @@ WITH RECURSIVE heads AS (
     UNION ALL
     SELECT next.*
     FROM heads CROSS JOIN LATERAL (
-        (SELECT workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id, heads.upcoming
+        (SELECT workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id,
+             heads.upcoming
          FROM mailworkers.email_jobs
          WHERE status IN ('waiting', 'retrying')
-           AND (workspace_id, destination_group, priority, coalesce(campaign_id, 0))
+           AND (workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END)
                > (heads.workspace_id, heads.destination_group, heads.priority, heads.campaign)
-           AND (workspace_id, destination_group, priority, coalesce(campaign_id, 0))
+           AND (workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END)
                < (($6::text[])[heads.upcoming] COLLATE "C", ($7::text[])[heads.upcoming] COLLATE "C",
                   ($8::smallint[])[heads.upcoming], ($9::bigint[])[heads.upcoming])
-         ORDER BY workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id
+         ORDER BY workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id
          LIMIT 1)
         UNION ALL
-        (SELECT workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id, heads.upcoming
+        (SELECT workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id,
+             heads.upcoming
          FROM mailworkers.email_jobs
          WHERE heads.upcoming > cardinality($6::text[]) AND status IN ('waiting', 'retrying')
-           AND (workspace_id, destination_group, priority, coalesce(campaign_id, 0))
+           AND (workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END)
                > (heads.workspace_id, heads.destination_group, heads.priority, heads.campaign)
-         ORDER BY workspace_id, destination_group, priority, coalesce(campaign_id, 0), scheduled_at, id
+         ORDER BY workspace_id, destination_group, priority, CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END, scheduled_at, id
          LIMIT 1)
         UNION ALL
         SELECT ($6::text[])[heads.upcoming] COLLATE "C", ($7::text[])[heads.upcoming] COLLATE "C",
@@ -37,7 +39,7 @@ WITH RECURSIVE heads AS (
               AND workspace_id = ($6::text[])[heads.upcoming] COLLATE "C"
               AND destination_group = ($7::text[])[heads.upcoming] COLLATE "C"
               AND priority = ($8::smallint[])[heads.upcoming]
-              AND coalesce(campaign_id, 0) = ($9::bigint[])[heads.upcoming]
+              AND CASE WHEN lead_id > 0 THEN campaign_id ELSE 0 END = ($9::bigint[])[heads.upcoming]
               AND (scheduled_at, id) >= (($10::timestamptz[])[heads.upcoming], ($11::bigint[])[heads.upcoming])
             ORDER BY scheduled_at, id
             LIMIT 1
