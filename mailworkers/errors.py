@@ -11,6 +11,7 @@
     │   └── TemplateError           a template is wrong, or cannot be rendered with this data
     ├── TemplateNotReady            a template could not be compiled in time on this machine: worth trying again
     ├── LeadsError                  a list of contacts cannot be read, or its import cannot go on
+    ├── CampaignError               a campaign cannot be what somebody asks for, or cannot do it now
     ├── TransportError
     │   ├── RelayUnreachable        no conversation with the relay: worth trying again
     │   └── RelayRefused            bad certificate, refused AUTH, no STARTTLS: a person must act
@@ -89,6 +90,10 @@ class TemplateNotReady(MailworkersError):
 
 
 class LeadsError(MailworkersError):
+    exit_code = EX_DATAERR
+
+
+class CampaignError(MailworkersError):
     exit_code = EX_DATAERR
 
 

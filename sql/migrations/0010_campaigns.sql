@@ -96,10 +96,10 @@ CREATE TABLE mailworkers.campaign_sends (
     CONSTRAINT "every lead that was looked at has one outcome" CHECK (looked_at = made + skipped)
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 -- What daemons look at several times a second; neither cursor nor counts are in it, so that moving them writes no index.
-CREATE INDEX campaign_sends_open ON mailworkers.campaign_sends (id)
-    WHERE status IN ('scheduled', 'running', 'paused', 'cancelling', 'stopped');
-CREATE INDEX campaign_sends_workspace ON mailworkers.campaign_sends (workspace_id, id)
+CREATE INDEX campaign_sends_open ON mailworkers.campaign_sends (workspace_id, id)
     WHERE status IN ('running', 'paused', 'cancelling', 'stopped');
+CREATE INDEX campaign_sends_scheduled ON mailworkers.campaign_sends (start_at) WHERE status = 'scheduled';
+CREATE INDEX campaign_sends_finished ON mailworkers.campaign_sends (finished_at) WHERE finished_at IS NOT NULL;
 COMMENT ON COLUMN mailworkers.campaign_sends.held IS 'Nothing is claimed of its jobs, however many stand there.';
 COMMENT ON COLUMN mailworkers.campaign_sends.next_lead IS
     'The cursor: the last lead looked at. It moves in the transaction that makes the jobs.';
@@ -180,6 +180,7 @@ BEGIN
         WHEN operator = '=' AND kind = 'number' THEN RETURN format('exists(%s ? (@.double() == %s))', place, wanted);
         WHEN operator = '=' AND kind = 'boolean' THEN
             RETURN format('exists(%s ? (@ == %s || @ == "%s"))', place, wanted, plain);
+        WHEN operator = '!=' AND kind = 'array' THEN RETURN mailworkers.lead_condition(variable, 'not in', wanted);
         WHEN operator = '!=' AND kind IN ('string', 'number', 'boolean', 'null') THEN
             RETURN format('!(%s)', mailworkers.lead_condition(variable, '=', wanted));
         WHEN operator = 'in' AND kind = 'array' AND jsonb_array_length(wanted) > 0 THEN

@@ -23,7 +23,8 @@ $$;
 # Statistics come only when a test asks for them.
 _WITHOUT_AUTOVACUUM = "ALTER TABLE mailworkers.{table} SET (autovacuum_enabled = false);"
 _QUEUE_TABLES = ("email_jobs", "email_blobs", "email_idempotency_keys", "worker_metrics", "worker_rate_limits",
-                 "leads", "lead_lists", "lead_list_members", "lead_imports", "lead_import_rejects")  # fmt: skip
+                 "leads", "lead_lists", "lead_list_members", "lead_imports", "lead_import_rejects",
+                 "campaign_sends", "progress_tracking")  # fmt: skip
 
 # 20 daemons live and hold jobs 1 to 2,000, of which 50 are past their deadline; two have ended and hold 2,001 to 2,200.
 _SENDING = """
@@ -97,12 +98,33 @@ INSERT INTO mailworkers.lead_import_rejects (import_id, line, email, reason)
 SELECT n % 4, n, 'nobody', 'no address' FROM generate_series(1, 40000) AS n;
 """
 
+# 5,000 campaigns of which the first few are open, each in the middle of its way; two of them with jobs.
+_CAMPAIGNS = """
+INSERT INTO mailworkers.templates (workspace_id, name, version, missing, subject, text_body)
+SELECT 'workspace-' || n, 'letter', 1, 'error', 'Hello', 'Hi' FROM generate_series(0, 49) AS n;
+INSERT INTO mailworkers.campaign_sends (workspace_id, name, status, template, revision, looked_at, made, skipped, next_lead, last_lead,
+    started_at, paused_at, finished_at)
+SELECT 'workspace-' || n % 50, 'campaign ' || n, coalesce((ARRAY['running', 'draft', 'paused', 'cancelling'])[n], 'finished'),
+    'letter@1', 2, 1000, 900, 100, 50000, 100000, CASE WHEN n <> 2 THEN now() END, CASE WHEN n = 3 THEN now() END,
+    CASE WHEN n > 4 THEN now() - n * interval '1 minute' END
+FROM generate_series(1, 5000) AS n;
+INSERT INTO mailworkers.campaign_revisions (campaign_id, revision, template, data)
+SELECT id, 2, template, data FROM mailworkers.campaign_sends;
+INSERT INTO mailworkers.progress_tracking (kind, subject_id, part, done, sent)
+SELECT 'campaign', n, part, 100, 100 FROM generate_series(1, 5000) AS n, generate_series(0, 3) AS part;
+INSERT INTO mailworkers.campaign_send_leads (campaign_id, lead_id, job_id)
+SELECT n, lead, lead FROM generate_series(1, 5) AS n, generate_series(1, 50000) AS lead;
+INSERT INTO mailworkers.email_jobs (campaign_id, lead_id, workspace_id, priority, to_email, template, data)
+SELECT n % 2 + 3, n, 'workspace-' || n % 2 + 3, 10, 'reader' || n || '@example.org', 'letter@1+' || n % 2 + 3 || '.1', '{}'
+FROM generate_series(1, 100) AS n;
+"""
+
 
 async def fill(owner: Any) -> None:
     """Everything but the jobs for later; no statistics."""
     await owner.execute(_WITHOUT_CHECKS)
     await owner.execute("".join(_WITHOUT_AUTOVACUUM.format(table=table) for table in _QUEUE_TABLES))
-    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS):
+    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS, _CAMPAIGNS):
         await owner.execute(statements)
 
 

@@ -25,7 +25,7 @@ REPEATS = 5
 # Tables that grow with the mails, with time or with tenants, by the beginning of their partitions' names too.
 GROWING = (
     "email_jobs", "email_sends", "email_retry_jobs", "email_idempotency_keys", "email_blobs", "worker_metrics",
-    "worker_rate_limits", "lead",
+    "worker_rate_limits", "lead", "campaign_", "progress_tracking",
 )  # fmt: skip
 MAY_SCAN = {
     "bench/account": "the bench's own schema holds nothing but the bench's own mails",
@@ -41,6 +41,10 @@ MOST_PAGES = 1500  # of about 50,000; a bound for what touches a few rows, or a 
 MOST_PAGES_OF = {
     "bench/account": 120_000,  # as above: all jobs and all of a history, which are the bench's
     "bench/ended": 4000,  # here a day of two daemons' minutes
+    "campaigns/cancel_jobs": 5000,  # moves 50 jobs to the history
+    "campaigns/edit": 5000,  # rewrites 50 jobs
+    "campaigns/make": 5000,  # makes 100 jobs
+    "campaigns/resume": 5000,  # rewrites 50 jobs
     "demo/ends": 20_000,  # as above: all of a history, which is the demo's
     "leases/rescue": 40_000,  # rewrites 200 jobs of dead daemons
     "leases/expire": 10_000,  # rewrites 50 jobs past their deadline
