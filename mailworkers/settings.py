@@ -33,6 +33,7 @@ from mailworkers.settings_values import (
     LogFormat,
     LogLevel,
     Minutes,
+    NameServer,
     Port,
     Provider,
     Tls,
@@ -131,6 +132,12 @@ class Settings(BaseSettings):
         names=("FROM_EMAIL",),
     )
     from_name: Line = setting("", "Display name that goes with it.", reload=True, names=("FROM_NAME",))
+
+    mx_resolver: NameServer = setting(
+        "",
+        "Whom to ask for the MX records of domains that the table of destinations does not know: `system`, or a name server's "
+        "address and port. Empty asks nobody: DNS is never needed to send.",
+    )
 
     # Workers and speed
     instance: Line = setting(

@@ -15,6 +15,7 @@ IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,40}")  # a schema's name goes into S
 HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,255}")
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 MAX_PORT = 65535
+_PORT = re.compile(r":[1-9][0-9]{0,4}")
 MAX_RETRY_MINUTES = 60 * 24 * 30  # a month: what waits longer is no retry
 
 
@@ -46,6 +47,22 @@ def _host(value: str) -> str:
 
 def _host_or_empty(value: str) -> str:
     return _host(value) if value else value
+
+
+def _name_server(value: str) -> str:
+    if value in ("", "system"):
+        return value
+    address, port = value, ""
+    if value.startswith("["):
+        address, _, port = value[1:].partition("]")
+    elif value.count(":") == 1:
+        address, _, port = value.partition(":")
+        port = f":{port}"
+    if not _is_address(address) or (port and not _PORT.fullmatch(port)) or int(port[1:] or 1) > MAX_PORT:
+        raise ValueError(
+            "must be `system`, or a name server's IP address, as in 192.0.2.1, 192.0.2.1:5353 or [2001:db8::1]:5353"
+        )
+    return value
 
 
 def _address(value: str) -> str:
@@ -104,6 +121,7 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 Address = Annotated[str, AfterValidator(_address)]
 Host = Annotated[str, AfterValidator(_host)]
 HostOrEmpty = Annotated[str, AfterValidator(_host_or_empty)]
+NameServer = Annotated[str, AfterValidator(_name_server)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Minutes = Annotated[str, AfterValidator(_minutes)]
 File = Annotated[Path, AfterValidator(_readable_file)]

@@ -10,6 +10,7 @@ from mailworkers.cli import (
     bench,
     capture,
     demo,
+    destinations,
     doctor,
     jobs,
     leads,
@@ -61,6 +62,7 @@ app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
 app.command("bench", rich_help_panel=CARING)(bench.bench)
+app.add_typer(destinations.app, name="destinations", rich_help_panel=CARING)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
 app.command("url", rich_help_panel=CARING)(url.url)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.crew import Crew
 from mailworkers.daemon.dispatcher import Dispatcher, Line
+from mailworkers.daemon.domains import lookup_of_domains, noted_by
 from mailworkers.daemon.gauges import PoolUse
 from mailworkers.daemon.heartbeat import Heartbeat, Wards
 from mailworkers.daemon.lanes import LaneBook
@@ -21,6 +22,7 @@ from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.daemon.worker import Bench
 from mailworkers.db.pool import Database
+from mailworkers.destinations.lookup import Lookup
 from mailworkers.errors import DatabaseError
 from mailworkers.limits import Ledger, Limiter, limits_from
 from mailworkers.mail.row import SenderDefaults
@@ -88,6 +90,7 @@ class Daemon:
     crew: Crew
     dispatcher: Dispatcher
     maintenance: Maintenance
+    lookup: Lookup | None
 
 
 def assemble(
@@ -150,12 +153,16 @@ def assemble(
         ),
         name=lambda: _name(settings, heartbeat),
     )  # fmt: skip
+    lookup = lookup_of_domains(settings, database, vitals)
     dispatcher = Dispatcher(
-        Line(claims, buffer, book, crew, acks, settling, heartbeat, relay, limiter, metrics, vitals, trouble),
+        Line(
+            claims, buffer, book, crew, acks, settling, heartbeat, relay, limiter, metrics, vitals, trouble,
+            seen=noted_by(lookup),
+        ),
         claim_batch=settings.claim_batch,
         poll_seconds=settings.poll_seconds,
         draining=lambda: vitals.phase == "draining",
-    )
+    )  # fmt: skip
     maintenance = Maintenance(
         House(
             database, heartbeat, leases, claims, book, vitals, metrics, trouble,
@@ -167,7 +174,7 @@ def assemble(
     metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
     return Daemon(
         current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter,
-        settling, crew, dispatcher, maintenance,
+        settling, crew, dispatcher, maintenance, lookup,
     )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from mailworkers.errors import DatabaseError
 from mailworkers.limits import Limiter, system_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.claim import Claims, Wish
-from mailworkers.queue.states import Lane
+from mailworkers.queue.states import Job, Lane
 
 HELD_BACK_SECONDS = 0.1  # how often to ask whether claiming is allowed again
 LOW_SHARE = 0.5  # the buffer is filled again when half of it is gone: a claim's time passes meanwhile
@@ -60,7 +60,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What the dispatcher works with."""
+    """What the dispatcher works with. `seen` hears of what was claimed, where somebody wants to."""
 
     claims: Claims
     buffer: Buffer
@@ -74,6 +74,7 @@ class Line:
     metrics: Metrics
     vitals: Vitals
     trouble: Trouble
+    seen: Callable[[Sequence[Job]], None] | None = None
 
 
 class Dispatcher:
@@ -216,6 +217,8 @@ class Dispatcher:
             line.settling.release(claimed)
             return 0
         line.buffer.put(claimed)
+        if line.seen is not None:
+            line.seen(claimed)
         return len(claimed)
 
     async def _look(self) -> None:

@@ -24,6 +24,7 @@ TROUBLE_SECONDS = 30.0
 HOUSEKEEPING_SECONDS = 3600.0
 MONTHS_AHEAD = 2
 METRICS_DAYS = 35
+LEARNED_DAYS = 60.0  # domains whose group was learned and that nobody has written to since
 PURGE_BATCH = 10_000
 # A transaction open for so long keeps vacuum from cleaning the queue's index.
 HORIZON_SECONDS = 300.0
@@ -116,4 +117,5 @@ class Maintenance:
         await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
         await gateway.execute("leases/forget")
         await gateway.execute("limits/purge", PURGE_BATCH)
+        await gateway.execute("destinations/forget", LEARNED_DAYS, PURGE_BATCH)
         await gateway.execute("maintenance/drop_partitions", months)  # last: it waits for locks

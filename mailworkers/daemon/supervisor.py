@@ -15,9 +15,9 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -32,6 +32,7 @@ from mailworkers.daemon.scaling import INTERVAL_SECONDS, Load, Scaling
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.db import migrate
 from mailworkers.db.pool import Database
+from mailworkers.destinations import lookup
 from mailworkers.errors import DatabaseError, MailworkersError, SchemaMismatch, SettingsError
 from mailworkers.limits import limits_from
 from mailworkers.settings import Settings, reload
@@ -169,8 +170,16 @@ class Life:
             ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.late)),
             ("supervisor's line", self._keep_telling()),
         ):
-            self._loops.append(self._tasks.create_task(self._guard(name, loop), name=name))
+            self._begin(name, loop)
+        if daemon.lookup is not None:
+            looking = daemon.trouble.keep_doing(
+                "destinations", lookup.INTERVAL_SECONDS, daemon.lookup.step, grave=False
+            )
+            self._begin("destinations", looking)
         daemon.crew.resize(daemon.current.settings.min_workers)
+
+    def _begin(self, name: str, loop: Coroutine[Any, Any, None]) -> None:
+        self._loops.append(self._tasks.create_task(self._guard(name, loop), name=name))
 
     async def _guard(self, name: str, loop: Awaitable[None]) -> None:
         """A loop that ends by itself has met a bug: the daemon drains and ends, and systemd starts it again."""

@@ -10,11 +10,9 @@ import dns.exception
 import dns.nameserver
 import dns.resolver
 
+from mailworkers.destinations.exchanges import NotAnswered
+
 QUESTION_SECONDS = 4.0  # all tries of one question together
-
-
-class NotAnswered(Exception):
-    """No name server gave an answer, so nothing is known; the message says why."""
 
 
 class TxtRecords(Protocol):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 
-from mailworkers.doctor.dns import NotAnswered, TxtRecords
+from mailworkers.destinations.exchanges import NotAnswered
+from mailworkers.doctor.dns import TxtRecords
 from mailworkers.doctor.finding import Finding, fail, ok, skip, warn
 from mailworkers.settings import Settings
 

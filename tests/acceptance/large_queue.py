@@ -119,12 +119,19 @@ SELECT n % 2 + 3, n, 'workspace-' || n % 2 + 3, 10, 'reader' || n || '@example.o
 FROM generate_series(1, 100) AS n;
 """
 
+# Domains whose groups were learned within three months.
+_DOMAINS = """
+INSERT INTO mailworkers.destination_domains (domain, destination_group, found, checked_at)
+SELECT 'firm' || n || '.example', CASE WHEN n % 3 = 0 THEN 'google' ELSE '' END, 'mx', now() - n % 90 * interval '1 day'
+FROM generate_series(1, 50000) AS n;
+"""
+
 
 async def fill(owner: Any) -> None:
     """Everything but the jobs for later; no statistics."""
     await owner.execute(_WITHOUT_CHECKS)
     await owner.execute("".join(_WITHOUT_AUTOVACUUM.format(table=table) for table in _QUEUE_TABLES))
-    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS, _CAMPAIGNS):
+    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS, _CAMPAIGNS, _DOMAINS):
         await owner.execute(statements)
 
 

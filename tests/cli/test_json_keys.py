@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import pytest
 
+from mailworkers.destinations.table import DomainLine, GroupLine
 from mailworkers.doctor.finding import Finding
 from mailworkers.leads.records import ImportLine, Lead, ListLine
 from mailworkers.mail.templates import Rendered, TemplateSource
@@ -44,6 +45,8 @@ def section(title: str) -> set[str]:
         ("leads", ImportLine),
         ("leads", Lead),
         ("leads", ListLine),
+        ("destinations", GroupLine),
+        ("destinations", DomainLine),
         ("templates", TemplateLine),
         ("templates", TemplateSource),
         ("templates", Rendered),

@@ -12,13 +12,14 @@ from mailworkers.doctor.dns import Resolver
 from mailworkers.doctor.examination import examine
 from mailworkers.doctor.finding import Finding, Level, ok
 from mailworkers.settings import Settings
-from tests.doctor.conftest import NameServer, collect
+from tests.doctor.conftest import collect
+from tests.support.dns_server import DnsServer
 from tests.support.program import mailworkers
 from tests.support.sink import Sink
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_everything_is_looked_at(settings: Settings, name_server: NameServer) -> None:
+async def test_everything_is_looked_at(settings: Settings, name_server: DnsServer) -> None:
     name_server.records = {"firm.test": []}
     async with Sink() as sink:
         wanted = settings.model_copy(update={"smtp_port": sink.port, "from_email": "me@firm.test"})
@@ -29,7 +30,7 @@ async def test_everything_is_looked_at(settings: Settings, name_server: NameServ
 
 
 async def test_a_check_that_hangs_does_not_hang_the_rest(
-    settings: Settings, name_server: NameServer, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, name_server: DnsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hung(_: Settings) -> AsyncIterator[Finding]:
         yield ok("relay", "so far so good")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mailworkers.doctor.dns import NotAnswered, Resolver
+from mailworkers.destinations.exchanges import NotAnswered
+from mailworkers.doctor.dns import Resolver
 from mailworkers.doctor.finding import Level
 from mailworkers.doctor.sender import check_sender, dkim, dmarc, spf
 from mailworkers.settings import Settings
-from tests.doctor.conftest import NameServer, collect
+from tests.doctor.conftest import collect
+from tests.support.dns_server import DnsServer
 
 SETTINGS = Settings(from_email="letter@mail.firm.test")
 GOOD: dict[str, list[str] | None] = {
@@ -18,12 +20,12 @@ GOOD: dict[str, list[str] | None] = {
 }
 
 
-def resolver(server: NameServer) -> Resolver:
+def resolver(server: DnsServer) -> Resolver:
     return Resolver([server.address], seconds=0.3)
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_a_well_kept_domain(name_server: NameServer) -> None:
+async def test_a_well_kept_domain(name_server: DnsServer) -> None:
     name_server.records = dict(GOOD)
 
     found = await collect(check_sender(SETTINGS, resolver(name_server), "m1"))
@@ -34,7 +36,7 @@ async def test_a_well_kept_domain(name_server: NameServer) -> None:
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_a_domain_that_does_not_exist(name_server: NameServer) -> None:
+async def test_a_domain_that_does_not_exist(name_server: DnsServer) -> None:
     found = await collect(check_sender(SETTINGS, resolver(name_server), "m1"))
 
     assert {name: finding.level for name, finding in found.items()} == {"sender DNS": Level.FAIL}
@@ -42,7 +44,7 @@ async def test_a_domain_that_does_not_exist(name_server: NameServer) -> None:
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_a_domain_without_records(name_server: NameServer) -> None:
+async def test_a_domain_without_records(name_server: DnsServer) -> None:
     name_server.records = {"mail.firm.test": []}
 
     found = await collect(check_sender(SETTINGS, resolver(name_server), "m1"))
@@ -54,7 +56,7 @@ async def test_a_domain_without_records(name_server: NameServer) -> None:
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_a_name_server_that_does_not_answer_is_no_fault_of_the_domain(name_server: NameServer) -> None:
+async def test_a_name_server_that_does_not_answer_is_no_fault_of_the_domain(name_server: DnsServer) -> None:
     name_server.records = {"mail.firm.test": None}
 
     found = await collect(check_sender(SETTINGS, resolver(name_server), None))
@@ -64,7 +66,7 @@ async def test_a_name_server_that_does_not_answer_is_no_fault_of_the_domain(name
 
 
 @pytest.mark.usefixtures("public_test_domain")
-async def test_without_a_selector_the_key_is_not_looked_for(name_server: NameServer) -> None:
+async def test_without_a_selector_the_key_is_not_looked_for(name_server: DnsServer) -> None:
     name_server.records = dict(GOOD)
 
     found = await collect(check_sender(SETTINGS, resolver(name_server), None))
@@ -73,14 +75,14 @@ async def test_without_a_selector_the_key_is_not_looked_for(name_server: NameSer
 
 
 @pytest.mark.parametrize("sender", ["me@vps", "me@host.local", "me@shop.example", "me@localhost"])
-async def test_names_that_no_receiver_can_look_up_are_not_asked_for(name_server: NameServer, sender: str) -> None:
+async def test_names_that_no_receiver_can_look_up_are_not_asked_for(name_server: DnsServer, sender: str) -> None:
     found = await collect(check_sender(Settings(from_email=sender), resolver(name_server), None))
 
     assert found["sender DNS"].level is Level.SKIP
     assert name_server.asked == []
 
 
-async def test_a_sender_that_nobody_chose_is_a_warning(name_server: NameServer) -> None:
+async def test_a_sender_that_nobody_chose_is_a_warning(name_server: DnsServer) -> None:
     found = await collect(check_sender(Settings(), resolver(name_server), None))
 
     assert found["sender"].level is Level.WARN
