@@ -4,7 +4,15 @@
 WITH ended AS (
     DELETE FROM mailworkers.email_sends
     WHERE job_id = $1::bigint AND status = ANY ($2::text[]) AND content IS NOT NULL
-    RETURNING content, reply
+    RETURNING content, reply, campaign_id, status
+), progressed AS (
+    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, failed, abandoned, cancelled, suppressed, unknown)
+    SELECT 'campaign', campaign_id, 0, -1, -(status = 'failed')::integer, -(status = 'abandoned')::integer,
+        -(status = 'cancelled')::integer, -(status = 'suppressed')::integer, -(status = 'unknown')::integer
+    FROM ended WHERE content ->> 'lead_id' IS NOT NULL
+    ON CONFLICT (kind, subject_id, part) DO UPDATE SET done = p.done + excluded.done, failed = p.failed + excluded.failed,
+        abandoned = p.abandoned + excluded.abandoned, cancelled = p.cancelled + excluded.cancelled,
+        suppressed = p.suppressed + excluded.suppressed, unknown = p.unknown + excluded.unknown, updated_at = now()
 )
 INSERT INTO mailworkers.email_jobs OVERRIDING SYSTEM VALUE
 SELECT job.*

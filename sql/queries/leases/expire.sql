@@ -21,6 +21,13 @@ WITH overdue AS MATERIALIZED (
     SELECT id, campaign_id, created_at, scheduled_at, attempts + 1, workspace_id, job_type, ended, to_email, subject,
         'the attempt outlived its deadline', content
     FROM parked
+), progressed AS (
+    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, abandoned, unknown)
+    SELECT 'campaign', campaign_id, 0, count(*), count(*) FILTER (WHERE ended = 'abandoned'),
+        count(*) FILTER (WHERE ended = 'unknown')
+    FROM parked WHERE lead_id IS NOT NULL GROUP BY campaign_id ORDER BY campaign_id
+    ON CONFLICT (kind, subject_id, part) DO UPDATE SET done = p.done + excluded.done,
+        abandoned = p.abandoned + excluded.abandoned, unknown = p.unknown + excluded.unknown, updated_at = now()
 ), again AS (
     UPDATE mailworkers.email_jobs AS job
     SET status = 'retrying', attempts = job.attempts + 1, scheduled_at = now() + $1::float8 * interval '1 second',

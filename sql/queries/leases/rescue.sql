@@ -40,6 +40,13 @@ WITH living AS MATERIALIZED (
         CASE ended WHEN 'unknown' THEN 'its daemon died after the mail had been begun: it may have been sent'
                    ELSE 'its daemon died each time that it was tried' END, content
     FROM parked
+), progressed AS (
+    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, abandoned, unknown)
+    SELECT 'campaign', campaign_id, 0, count(*), count(*) FILTER (WHERE ended = 'abandoned'),
+        count(*) FILTER (WHERE ended = 'unknown')
+    FROM parked WHERE lead_id IS NOT NULL GROUP BY campaign_id ORDER BY campaign_id
+    ON CONFLICT (kind, subject_id, part) DO UPDATE SET done = p.done + excluded.done,
+        abandoned = p.abandoned + excluded.abandoned, unknown = p.unknown + excluded.unknown, updated_at = now()
 ), again AS (
     UPDATE mailworkers.email_jobs AS job
     SET status = CASE WHEN job.attempts > 0 THEN 'retrying' ELSE 'waiting' END, rescues = job.rescues + 1,

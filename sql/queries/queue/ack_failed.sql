@@ -53,5 +53,12 @@ WITH results AS MATERIALIZED (
     ON CONFLICT (minute, daemon_id) DO UPDATE SET failed = m.failed + excluded.failed,
         abandoned = m.abandoned + excluded.abandoned, unknown = m.unknown + excluded.unknown,
         retried = m.retried + excluded.retried, snoozed = m.snoozed + excluded.snoozed
+), progressed AS (
+    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, failed, abandoned, unknown)
+    SELECT 'campaign', campaign_id, $12::bigint, count(*), count(*) FILTER (WHERE ended = 'failed'),
+        count(*) FILTER (WHERE ended = 'abandoned'), count(*) FILTER (WHERE ended = 'unknown')
+    FROM ended WHERE lead_id IS NOT NULL GROUP BY campaign_id
+    ON CONFLICT (kind, subject_id, part) DO UPDATE SET done = p.done + excluded.done, failed = p.failed + excluded.failed,
+        abandoned = p.abandoned + excluded.abandoned, unknown = p.unknown + excluded.unknown, updated_at = now()
 )
 SELECT (SELECT count(*) FROM ended) + (SELECT count(*) FROM again)
