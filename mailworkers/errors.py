@@ -12,6 +12,7 @@
     ├── TemplateNotReady            a template could not be compiled in time on this machine: worth trying again
     ├── LeadsError                  a list of contacts cannot be read, or its import cannot go on
     ├── CampaignError               a campaign cannot be what somebody asks for, or cannot do it now
+    ├── WarmUpError                 a warm-up or its schedule cannot be as it was asked for
     ├── TransportError
     │   ├── RelayUnreachable        no conversation with the relay: worth trying again
     │   └── RelayRefused            bad certificate, refused AUTH, no STARTTLS: a person must act
@@ -94,6 +95,10 @@ class LeadsError(MailworkersError):
 
 
 class CampaignError(MailworkersError):
+    exit_code = EX_DATAERR
+
+
+class WarmUpError(MailworkersError):
     exit_code = EX_DATAERR
 
 

@@ -24,7 +24,7 @@ $$;
 _WITHOUT_AUTOVACUUM = "ALTER TABLE mailworkers.{table} SET (autovacuum_enabled = false);"
 _QUEUE_TABLES = ("email_jobs", "email_blobs", "email_idempotency_keys", "worker_metrics", "worker_rate_limits",
                  "leads", "lead_lists", "lead_list_members", "lead_imports", "lead_import_rejects",
-                 "campaign_sends", "progress_tracking")  # fmt: skip
+                 "campaign_sends", "progress_tracking", "warmups", "warmup_days")  # fmt: skip
 
 # 20 daemons live and hold jobs 1 to 2,000, of which 50 are past their deadline; two have ended and hold 2,001 to 2,200.
 _SENDING = """
@@ -126,12 +126,23 @@ SELECT 'firm' || n || '.example', CASE WHEN n % 3 = 0 THEN 'google' ELSE '' END,
 FROM generate_series(1, 50000) AS n;
 """
 
+# Five senders are being warmed up, one of them paused, and a thousand have been; each has days of its own.
+_WARM_UPS = """
+INSERT INTO mailworkers.warmups (sender, schedule, time_zone, started_on, status)
+SELECT 'sender' || n || '.example', 'braze-moderate', 'UTC', (now() AT TIME ZONE 'UTC')::date - 5,
+    CASE WHEN n = 2 THEN 'paused' WHEN n <= 5 THEN 'running' ELSE 'finished' END
+FROM generate_series(1, 1000) AS n;
+INSERT INTO mailworkers.warmup_days (warmup_id, on_date, destination_group, day, quota)
+SELECT warmup, (now() AT TIME ZONE 'UTC')::date - 25 + day, '*', day, 1000
+FROM generate_series(1, 1000) AS warmup, generate_series(1, 25) AS day;
+"""
+
 
 async def fill(owner: Any) -> None:
     """Everything but the jobs for later; no statistics."""
     await owner.execute(_WITHOUT_CHECKS)
     await owner.execute("".join(_WITHOUT_AUTOVACUUM.format(table=table) for table in _QUEUE_TABLES))
-    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS, _CAMPAIGNS, _DOMAINS):
+    for statements in (_SENDING, _MIXED, _HISTORY, _LEADS, _CAMPAIGNS, _DOMAINS, _WARM_UPS):
         await owner.execute(statements)
 
 

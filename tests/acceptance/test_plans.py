@@ -25,7 +25,7 @@ REPEATS = 5
 # Tables that grow with the mails, with time or with tenants, by the beginning of their partitions' names too.
 GROWING = (
     "email_jobs", "email_sends", "email_retry_jobs", "email_idempotency_keys", "email_blobs", "worker_metrics",
-    "worker_rate_limits", "lead", "campaign_", "progress_tracking", "destination_domains",
+    "worker_rate_limits", "lead", "campaign_", "progress_tracking", "destination_domains", "warmup_days",
 )  # fmt: skip
 MAY_SCAN = {
     "bench/account": "the bench's own schema holds nothing but the bench's own mails",
