@@ -22,6 +22,7 @@ from mailworkers.replies import FailureClass
 
 FIRST_BACKOFF_SECONDS = 0.1  # a write that failed is tried again soon: every mail behind it is at stake
 LONGEST_BACKOFF_SECONDS = 5.0
+OURS = "ours"  # in place of a failure's class: the mail waits by our own choice
 LONGEST_TEXT = 2000  # characters of a relay's answer that are worth keeping
 
 
@@ -238,8 +239,8 @@ def _other_row(result: Result) -> tuple[object, ...]:
             return (job.id, job.lease, end.value, 0.0, True, *_failure_columns(why), message_id or None)
         case Retry(job, delay, why):
             return (job.id, job.lease, None, delay, True, *_failure_columns(why), None)
-        case Snooze(job, delay, why, put_off):
-            marked = FailureClass.PROVIDER.value if put_off else None
+        case Snooze(job, delay, why, put_off, ours):
+            marked = FailureClass.PROVIDER.value if put_off else OURS if ours else None
             return (job.id, job.lease, None, delay, False, marked, None, None, None, storable(why) or None, None)
         case Sent():
             raise AssertionError("sent mails are written by queue/ack_sent")

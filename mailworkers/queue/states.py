@@ -153,12 +153,14 @@ class Retry:
 @dataclass(frozen=True, slots=True)
 class Snooze:
     """No attempt is spent. `delay` in seconds; 0 releases the job at once. `why` is empty for a plain release. `put_off` where
-    it is the relay that put the mail off, which may not go on for ever."""
+    it is the relay that put the mail off, which may not go on for ever; `ours` where the mail waits by our own choice, and how
+    long the relay had put it off before is forgotten."""
 
     job: Job
     delay: float
     why: str = ""
     put_off: bool = False
+    ours: bool = False
 
 
 Result = Sent | Ended | Retry | Snooze

@@ -1,6 +1,7 @@
 -- Group commit of everything that was not sent: an end goes to the history with the job kept in `content`, another try
 -- is scheduled, and each spent or final attempt leaves its row in email_retry_jobs. Each only under its own lease.
--- A class without a spent attempt means that the relay put the mail off: put_off_since keeps when that began.
+-- A class without a spent attempt means that the relay put the mail off: put_off_since keeps when that began. The class 'ours'
+-- means that the mail waits by our own choice, and forgets it.
 -- Primary key of email_jobs. $1 ids, $2 leases, $3 ends (NULL = try again), $4 seconds until the next try, $5 whether an
 -- attempt is spent, $6 classes, $7 stages, $8 codes, $9 enhanced codes, $10 texts, $11 Message-IDs, $12 daemon.
 WITH results AS MATERIALIZED (
@@ -26,7 +27,7 @@ WITH results AS MATERIALIZED (
         scheduled_at = CASE WHEN results.delay > 0 THEN now() + results.delay * interval '1 second' ELSE job.scheduled_at END,
         lease = NULL, daemon_id = NULL, deadline = NULL, marked_at = NULL,
         last_reply = coalesce(results.text, job.last_reply),
-        put_off_since = CASE WHEN results.spent THEN NULL
+        put_off_since = CASE WHEN results.spent OR results.class = 'ours' THEN NULL
                              WHEN results.class IS NOT NULL THEN coalesce(job.put_off_since, now())
                              ELSE job.put_off_since END
     FROM results
@@ -48,7 +49,7 @@ WITH results AS MATERIALIZED (
         (SELECT count(*) FROM ended WHERE ended.ended = 'abandoned') AS abandoned,
         (SELECT count(*) FROM ended WHERE ended.ended = 'unknown') AS unknown,
         (SELECT count(*) FROM again WHERE spent) AS retried,
-        (SELECT count(*) FROM again WHERE NOT spent AND text IS NOT NULL) AS snoozed) AS n
+        (SELECT count(*) FROM again WHERE NOT spent AND text IS NOT NULL AND class IS DISTINCT FROM 'ours') AS snoozed) AS n
     WHERE n.failed + n.abandoned + n.unknown + n.retried + n.snoozed > 0
     ON CONFLICT (minute, daemon_id) DO UPDATE SET failed = m.failed + excluded.failed,
         abandoned = m.abandoned + excluded.abandoned, unknown = m.unknown + excluded.unknown,
