@@ -125,6 +125,8 @@ def assemble(
     def written(done: Written) -> None:
         trouble.over("acks")
         settling.written(done)
+        if done.late is not None and not done.repeated:
+            heartbeat.doubt(done.late)
 
     acks = AckWriter(
         database.acks,

@@ -76,6 +76,7 @@ class Heartbeat:
         self._presence: Presence | None = None
         self._answered: list[int] = []  # leases under which jobs may stand that this process still answers for
         self._clock = LeaseClock(settings.lease_seconds)
+        self._since = 0.0
 
     @property
     def holds(self) -> bool:
@@ -110,6 +111,7 @@ class Heartbeat:
             await self._leases.adopt(self.daemon_id, before, self._wards.held())
         self._answered = [self.daemon_id]
         self._clock.renewed(asked)
+        self._since = time.monotonic()
         self._vitals.daemon_id = self.daemon_id
         self._vitals.liveness_lost = False
         self._vitals.last_heartbeat = time.monotonic()
@@ -154,6 +156,16 @@ class Heartbeat:
     def moved(self) -> None:
         """The server became read-only: its session proves nothing any more, where another one is written to."""
         if self._presence is not None:
+            self._presence.lost.set()
+
+    def doubt(self, claimed: float) -> None:
+        """A result came too late for its lease, so others took this daemon for dead and nothing had told it, as after a pause of the
+        whole machine that no clock shows: what it still holds may be theirs. It stands down at once and begins anew.
+
+        Args:
+            claimed: when the job was, by the monotonic clock. Under an earlier lease than this one, it tells nothing new.
+        """
+        if self._presence is not None and self.established.is_set() and claimed > self._since:
             self._presence.lost.set()
 
     async def end(self, why: str) -> None:

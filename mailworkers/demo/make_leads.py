@@ -82,12 +82,13 @@ def _address(chance: random.Random, number: int, written: list[str]) -> str:
     return written[-1]
 
 
-def main(path: Path) -> None:
+def write(path: Path, count: int = ROWS) -> None:
+    """A CSV file with a header line and so many rows."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        writer.writerows(rows())
+        writer.writerows(rows(count))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write(Path(sys.argv[1]))

@@ -29,12 +29,14 @@ LONGEST_TEXT = 2000  # characters of a relay's answer that are worth keeping
 @dataclass(frozen=True, slots=True)
 class Written:
     """One group commit. `matched` is below `len(results)` where leases had been taken away meanwhile, or where an earlier
-    try had been committed although its answer was lost (`repeated`)."""
+    try had been committed although its answer was lost (`repeated`). `late` tells that a mail
+    which the relay took was among these; it was claimed at that monotonic time or later."""
 
     results: Sequence[Result]
     matched: int
     seconds: float
     repeated: bool
+    late: float | None = None
 
 
 class AckWriter:
@@ -153,7 +155,7 @@ class AckWriter:
             part = results[: self._portion.size]
             began = time.perf_counter()
             try:
-                matched = await self._write(part)
+                matched, late = await self._write(part)
             except DatabaseError as trouble:
                 self.stalled = True
                 self._portion.failed()
@@ -167,19 +169,20 @@ class AckWriter:
                 backoff = FIRST_BACKOFF_SECONDS
                 results = results[len(part) :]
                 self._writing = results
-                self._on_written(Written(part, matched, time.perf_counter() - began, repeated))
+                self._on_written(Written(part, matched, time.perf_counter() - began, repeated, late))
 
-    async def _write(self, results: Sequence[Result]) -> int:
+    async def _write(self, results: Sequence[Result]) -> tuple[int, float | None]:
         # In the order of ids, in which a new lease adopts them: rows locked in two orders would be a deadlock.
         results = sorted(results, key=lambda result: result.job.id)
         sent = [result for result in results if isinstance(result, Sent)]
         others = [result for result in results if not isinstance(result, Sent)]
-        matched = 0
+        matched, late = 0, None
         if sent:
-            matched += await self._gateway.fetchval("queue/ack_sent", *_sent_columns(sent), self._daemon_id())
+            matched = await self._gateway.fetchval("queue/ack_sent", *_sent_columns(sent), self._daemon_id())
+            late = min(result.job.claimed for result in sent) if matched < len(sent) else None
         if others:
             matched += await self._gateway.fetchval("queue/ack_failed", *_other_columns(others), self._daemon_id())
-        return matched
+        return matched, late
 
     def _settle(self) -> None:
         if not self._pending:

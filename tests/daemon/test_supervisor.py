@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mailworkers.daemon.heartbeat import CHECK_SECONDS
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
 from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
@@ -300,6 +301,50 @@ async def test_a_mail_in_flight_when_the_session_is_lost_is_not_sent_twice(
         await becomes(owner, job, "sent")
     assert holder == running.vitals.daemon_id
     assert len(server.talks) == 1
+
+
+async def test_a_daemon_whose_result_comes_too_late_stands_down_at_once(
+    settings: Settings, app_connection: Any, owner: Any
+) -> None:
+    """Others took it for dead, and nothing else tells it: as when the whole machine was paused."""
+    begun, answers = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slow(talk: Talk) -> None:
+        await talk.greet()
+        while (await talk.reader.readline()).startswith(b"MAIL"):
+            await talk.send("250 2.1.0 ok")
+            await talk.expect("RCPT")
+            await talk.send("250 2.1.5 ok")
+            await talk.expect("DATA")
+            await talk.send("354 go on")
+            await talk.content()
+            begun.set()
+            await answers.acquire()
+            await talk.send("250 2.0.0 taken")
+
+    changes = {"min_workers": 1, "max_workers": 1}
+    async with HostileServer(slow) as server, running_daemon(to(settings, server.port, **changes)) as running:
+        # given a mail at the relay, others behind it, and a heartbeat that will not look again for a while
+        first, beat = running.vitals.daemon_id, running.vitals.last_heartbeat
+        await eventually(lambda: running.vitals.last_heartbeat > beat, "the heartbeat after the start")
+        jobs = await insert(app_connection, count=20)
+        async with asyncio.timeout(10):
+            await begun.wait()
+
+        # when its lease is ended elsewhere and the mail's reply comes
+        await owner.execute("UPDATE mailworkers.email_daemons SET ended_at = now(), ended_why = 'taken for dead'")
+        await owner.execute(
+            "UPDATE mailworkers.email_jobs SET status = 'waiting', lease = NULL, daemon_id = NULL, deadline = NULL"
+        )
+        answers.release()
+
+        # then it begins anew without waiting for its next look, and each of the others goes once
+        async with asyncio.timeout(CHECK_SECONDS / 2):
+            await eventually(lambda: running.vitals.daemon_id != first, "a new lease")
+        for _ in range(2 * len(jobs)):
+            answers.release()
+        for job in jobs:
+            await becomes(owner, job, "sent")
 
 
 async def test_draining_lets_mails_in_flight_end_and_releases_the_rest(
