@@ -11,7 +11,7 @@ import pytest
 
 from mailworkers.db.pool import Database
 from mailworkers.errors import ComposeError, TemplateError, TemplateNotReady
-from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template
+from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template, filled
 from mailworkers.queue import templates
 from mailworkers.queue.insert import RowRefused
 from mailworkers.queue.templates import FRESH_SECONDS, Reference, Shelf, list_templates, read, save
@@ -260,3 +260,58 @@ async def test_a_compilation_that_hangs_ends(database: Database, shelf: Shelf, m
     go_on.set()
     monkeypatch.setattr(templates, "COMPILE_SECONDS", 10)
     assert (await shelf.letter("default", "welcome@1")).render({"name": "Ann"}).subject
+
+
+# ---------------------------------------------------------------- a campaign's variables
+
+REVISION = "INSERT INTO mailworkers.campaign_revisions (campaign_id, revision, template, data) VALUES ($1, $2, 'welcome@1', $3)"
+CAMPAIGN = "SELECT mailworkers.create_campaign('autumn', 'welcome', workspace_id => $1)"
+
+
+@pytest.mark.parametrize("text", ["welcome", "welcome@3", "welcome@3+17.2"])
+def test_a_reference_is_written_as_it_was_read(text: str) -> None:
+    assert str(Reference.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["welcome@3+17", "welcome@3+0.1", "welcome@3+17.0", "welcome@+17.2", "welcome@3+1.2.3"]
+)
+def test_half_a_reference_to_a_campaign_is_none(text: str) -> None:
+    with pytest.raises(TemplateError, match="has no version behind its @"):
+        Reference.parse(text)
+
+
+async def test_mails_of_a_campaign_see_its_variables_below_their_own(database: Database, shelf: Shelf) -> None:
+    # given a template, and a campaign whose variables were changed once
+    await save(database, "default", source("{{ shop }}: {{ name }}"))
+    async with database.claims.connection("a test") as connection:
+        campaign = await connection.fetchval(CAMPAIGN, "default")
+        await connection.execute(REVISION, campaign, 1, '{"shop": "Nord", "name": "reader"}')
+        await connection.execute(REVISION, campaign, 2, '{"shop": "Süd", "name": "reader"}')
+    row = {"to_email": "ann@example.org", "to_name": None, "subject": None, "data": "{}"}
+
+    # when both revisions are asked for
+    first = await shelf.letter("default", f"welcome@1+{campaign}.1")
+    second = await shelf.letter("default", f"welcome@1+{campaign}.2")
+    asked = database.claims.statements
+
+    # then each has its own, a mail's come first, and nothing is asked twice
+    assert filled(row, first)["subject"] == "Nord: reader"
+    assert filled({**row, "data": '{"name": "Ann"}'}, second)["subject"] == "Süd: Ann"
+    assert shelf.lasting("default", f"welcome@1+{campaign}.2") is second
+    assert await shelf.letter("default", f"welcome@1+{campaign}.1") is first
+    assert database.claims.statements == asked
+    # and the template was compiled once
+    assert first.source is second.source is (await shelf.letter("default", "welcome@1")).source
+
+
+async def test_no_other_workspace_sees_a_campaigns_variables(database: Database, shelf: Shelf) -> None:
+    await save(database, "default", source())
+    await save(database, "other", source())
+    async with database.claims.connection("a test") as connection:
+        campaign = await connection.fetchval(CAMPAIGN, "default")
+        await connection.execute(REVISION, campaign, 1, '{"name": "secret"}')
+
+    with pytest.raises(TemplateError, match=f'campaign {campaign} has no revision 1 in workspace "other"'):
+        await shelf.letter("other", f"welcome@1+{campaign}.1")
+    assert await shelf.letter("default", f"welcome@1+{campaign}.1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -95,7 +96,7 @@ def _check_size(text: str, jinja: LetterEnvironment) -> None:
 
 
 class Letter:
-    """One compiled version, for any number of mails.
+    """One compiled version, for any number of mails. `common` are variables that all of them see, below their own.
 
     Args:
         source: what was stored.
@@ -106,10 +107,17 @@ class Letter:
 
     def __init__(self, source: TemplateSource) -> None:
         self.source = source
+        self.common: Mapping[str, Any] = {}
         self._subject = _Part(source, "subject", source.subject)
         self._html = _Part(source, "html", source.html_body) if source.html_body is not None else None
         self._made_from_html = source.text_body is None
         self._text = self._text_part(source)
+
+    def with_common(self, variables: Mapping[str, Any]) -> Letter:
+        """The same letter, compiled once for both, whose mails see these variables where they have none of that name."""
+        other = copy.copy(self)
+        other.common = variables
+        return other
 
     def render(self, data: Mapping[str, Any], *, subject: str | None = None) -> Rendered:
         """The letter for one recipient.

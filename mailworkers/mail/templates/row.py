@@ -13,8 +13,8 @@ from mailworkers.mail.templates.letter import Letter
 def filled(row: Mapping[str, Any], letter: Letter) -> dict[str, Any]:
     """The row with subject and bodies in place of its template.
 
-    The template sees the row's `data`, and `to_email` and `to_name` where data has none of that name. A subject that the row
-    has stands instead of the template's.
+    The template sees the row's `data`, and `to_email`, `to_name` and what the letter's mails have in common where data has none
+    of that name. A subject that the row has stands instead of the template's.
 
     Args:
         row: columns of email_jobs. `data` as text or already decoded.
@@ -24,7 +24,7 @@ def filled(row: Mapping[str, Any], letter: Letter) -> dict[str, Any]:
         ComposeError: the template cannot be rendered with this data, or the data is no JSON object.
     """
     given = variables(row["data"])
-    addressed = {"to_email": row["to_email"], "to_name": row["to_name"], **given}
+    addressed = {**letter.common, "to_email": row["to_email"], "to_name": row["to_name"], **given}
     rendered = letter.render(addressed, subject=row["subject"])
     return {
         **row,
