@@ -122,6 +122,11 @@ async def edit(database: Database, campaign_id: int, changes: Mapping[str, Any])
     await _ask(database, "campaigns/edit", campaign_id, json.dumps(dict(changes)))
 
 
+async def remove(database: Database, campaign_id: int) -> bool:
+    """Forget one that never started; whether there was such a one. Raises as every call of a gateway."""
+    return await database.claims.fetchval("campaigns/remove", campaign_id) is not None
+
+
 async def save_segment(database: Database, workspace: str, name: str, filter_: Mapping[str, Any]) -> int:
     """Keep a filter under a name, for campaigns to come; its number. Raises as `create`."""
     return int(await _ask(database, "campaigns/save_segment", workspace, name, _json(filter_)))

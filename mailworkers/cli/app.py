@@ -8,6 +8,7 @@ import typer
 
 from mailworkers.cli import (
     bench,
+    campaign,
     capture,
     demo,
     destinations,
@@ -58,6 +59,7 @@ app.command("run", rich_help_panel=SENDING)(run.run)
 app.command("send", rich_help_panel=SENDING)(send.send)
 app.add_typer(leads.app, name="leads", rich_help_panel=SENDING)
 app.add_typer(templates.app, name="templates", rich_help_panel=SENDING)
+app.add_typer(campaign.app, name="campaign", rich_help_panel=SENDING)
 app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)

@@ -28,10 +28,11 @@ def say(line: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document with sorted times in ISO 8601 and UTC."""
-    print(json.dumps(value, default=_plain, ensure_ascii=False, indent=2))  # noqa: T201
+    print(json.dumps(value, default=plain, ensure_ascii=False, indent=2))  # noqa: T201
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What json.dumps does not know, for its `default`."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, datetime):

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from mailworkers.cli.database import READONLY, opened
+from mailworkers.cli.files import read_object, read_text, write_bytes
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, facts, print_json, span, table
-from mailworkers.errors import EX_DATAERR, MailworkersError, TemplateError
+from mailworkers.errors import TemplateError
 from mailworkers.mail.message import Address
-from mailworkers.mail.templates import Missing, Rendered, TemplateSource, compile_template, preview, variables
+from mailworkers.mail.templates import Missing, Rendered, TemplateSource, compile_template, preview
 from mailworkers.queue import templates
 from mailworkers.queue.templates import Reference, TemplateLine
 from mailworkers.settings import Settings
 
-STANDARD_STREAM = "-"
 NOBODY = "reader@example.org"  # RFC 2606: a preview that is sent by mistake reaches nobody
 
 app = typer.Typer(help="Save templates and look at what they become.", no_args_is_help=True, rich_markup_mode="rich")
@@ -41,12 +40,6 @@ Data = Annotated[Path | None, typer.Option("--data", help="A file with a JSON ob
 Out = Annotated[Path | None, typer.Option("--out", help="Write the whole mail to this .eml file.")]
 ToOption = Annotated[str, typer.Option("--to", help="The recipient, in the preview.")]
 Limit = Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=10_000)]
-
-
-class Unreadable(MailworkersError):
-    """A file cannot be read, or is not what it should be."""
-
-    exit_code = EX_DATAERR
 
 
 @app.command("save")
@@ -135,12 +128,12 @@ def render(
     [dim]$[/dim] mailworkers templates render welcome --data ann.json --out welcome.eml
     [dim]$[/dim] echo '{"name": "Ann"}' | mailworkers templates render welcome@3 --data -
     """
-    given = _data(data)
+    given = {} if data is None else read_object(data)
     source = run_async(_find(settings, workspace, name), settings)
     rendered = compile_template(source).render({"to_email": to, "to_name": None, **given})
     if out is not None:
         sender = Address(settings.sender_email, settings.from_name)
-        _write(out, preview(rendered, sender, Address(to), datetime.now(UTC)))
+        write_bytes(out, preview(rendered, sender, Address(to), datetime.now(UTC)))
     if as_json:
         print_json(rendered)
     elif out is not None:
@@ -165,29 +158,7 @@ async def _find(settings: Settings, workspace: str, name: str) -> TemplateSource
 
 
 def _read(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return sys.stdin.read() if str(path) == STANDARD_STREAM else path.read_text(encoding="utf-8")
-    except OSError as problem:
-        raise Unreadable(f"cannot read {path}: {problem.strerror}") from None
-    except UnicodeDecodeError as problem:
-        raise Unreadable(f"{path} is not UTF-8 at octet {problem.start + 1}", "Save it as UTF-8") from None
-
-
-def _data(path: Path | None) -> dict[str, Any]:
-    text = _read(path)
-    try:
-        return dict(variables(json.loads(text))) if text is not None else {}
-    except (ValueError, RecursionError) as problem:
-        raise Unreadable(f"{path} is no JSON: {problem}") from None
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as problem:
-        raise Unreadable(f"cannot write {path}: {problem.strerror}") from None
+    return None if path is None else read_text(path)
 
 
 def _row(line: TemplateLine) -> tuple[str, ...]:

@@ -36,12 +36,18 @@ MAY_SCAN = {
     "maintenance/look_for_trouble": "the first row of a table that is empty where all is well",
 }
 # With PostgreSQL's own planner settings, which the program never uses.
-MAY_SCAN_BY_DEFAULT = MAY_SCAN | {"queue/depth": "most rows are in the state that is counted, and LIMIT ends the scan"}
+MAY_SCAN_BY_DEFAULT = MAY_SCAN | {
+    "queue/depth": "most rows are in the state that is counted, and LIMIT ends the scan",
+    "campaigns/running": "here are so few campaigns that a hash of them all is as good as 20 descents",
+    "campaigns/segments": "here is no segment at all",
+    "campaigns/remove_segment": "here is no segment at all",
+}
 
 MOST_PAGES = 1500  # of about 50,000; a bound for what touches a few rows, or a thousand of one index
 MOST_PAGES_OF = {
     "bench/account": 120_000,  # as above: all jobs and all of a history, which are the bench's
     "bench/ended": 4000,  # here a day of two daemons' minutes
+    "campaigns/audience": 6000,  # reads 1,000 leads that lie far apart
     "campaigns/cancel_jobs": 5000,  # moves 50 jobs to the history
     "campaigns/edit": 5000,  # rewrites 50 jobs
     "campaigns/make": 5000,  # makes 100 jobs

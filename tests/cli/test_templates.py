@@ -67,7 +67,7 @@ def test_a_mistake_is_pointed_at(on_database: Command, tmp_path: Path, sql: Sql)
         (("show", "welcome@x"), 65, "has no version behind its @"),
         (("render", "welcome"), 65, 'the variable "name" is missing'),
         (("render", "welcome", "--data", "{html}"), 65, "is no JSON"),
-        (("render", "welcome", "--data", "{list}"), 65, "data must be a JSON object"),
+        (("render", "welcome", "--data", "{list}"), 65, "holds no JSON object"),
         (("render", "welcome", "--data", "{ann}", "--out", "/nowhere/at/all.eml"), 65, "cannot write"),
         (("render", "welcome", "--data", "{ann}", "--out", "{html}", "--to", "nobody"), 65, "one address with one @"),
     ],
