@@ -6,6 +6,8 @@ import shlex
 import shutil
 import sys
 import time
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 
 from rich.console import Console
@@ -23,6 +25,7 @@ from mailworkers.demo.run import Where
 
 PLAIN_LINE_SECONDS = 1.0  # how often a line tells the progress where no bar can
 ADDRESSES_SHOWN = 10
+LINES_SHOWN = 3  # of a mail's text
 SPEED_WINDOW_SECONDS = 1.0
 ONE_MORE = (
     "INSERT INTO mailworkers.email_jobs (to_email, subject, text_body) "
@@ -31,12 +34,20 @@ ONE_MORE = (
 
 
 class DemoScreen:
-    """Tells one person how the demo goes. `result` is set once all is accounted for."""
+    """Tells one person how the demo goes. `result` is set once all is accounted for.
 
-    def __init__(self, out: Console, leads: Path | None) -> None:
+    Args:
+        out: where to.
+        leads: the person's own list.
+        whole_mail: show one mail as it arrived, instead of how it begins for its reader.
+    """
+
+    def __init__(self, out: Console, leads: Path | None, *, whole_mail: bool = False) -> None:
         self.result: Result | None = None
         self._out = out
         self._list = str(leads) if leads else SHIPPED_NAME
+        self._on_purpose = leads is None
+        self._whole_mail = whole_mail
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._speed = _Speed()
@@ -46,9 +57,8 @@ class DemoScreen:
         """Something begins that takes a moment."""
         self._out.print(f"[cyan]●[/cyan] {sentence} …")
 
-    def began(self, where: Where, leads: LeadList) -> None:
+    def began(self, _where: Where, leads: LeadList) -> None:
         """Everything runs; mails begin to flow."""
-        self._out.print(f"[cyan]●[/cyan] health page  [link={where.health}]{where.health}[/link]")
         self._out.print(f"[cyan]●[/cyan] writing to {leads.rows:,} leads: {escape(self._list)}")
         self._last_line = time.monotonic()
         if self._out.is_terminal:
@@ -84,9 +94,9 @@ class DemoScreen:
         self.result = result
         if result.message is not None:
             self._out.print()
-            self._show_message(result.message)
+            (self._show_whole if self._whole_mail else self._show_beginning)(result.message)
         self._out.print()
-        self._out.print(_summary(result))
+        self._out.print(_summary(result, on_purpose=self._on_purpose))
         self._out.print()
         for line in _verdict(result):
             self._out.print(line)
@@ -106,13 +116,29 @@ class DemoScreen:
         ):
             self._out.print(Text(f"  {line}", style="cyan"), soft_wrap=True)
 
+    def suggest(self) -> None:
+        """What to do next, where nothing of it goes on."""
+        self._out.print(Text(f"To look around in it: {_program()} demo --keep"), soft_wrap=True)
+
     def close(self) -> None:
         """Leave the terminal as it was."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
-    def _show_message(self, mail: Captured) -> None:
+    def _show_beginning(self, mail: Captured) -> None:
+        """Who wrote to whom about what, and how it goes on, as a mail program shows it."""
+        read = message_from_bytes(mail.content, policy=default)
+        text = read.get_body(("plain",))
+        lines = [line for line in str(text.get_content() if text else "").splitlines() if line.strip()]
+        self._out.print("One of the mails, as its reader sees it (--mail shows it whole, as it arrived):")
+        self._out.print()
+        for name in ("From", "To", "Subject"):
+            self._out.print(Text(f"  {name + ':':<9}{read[name]}"), soft_wrap=True)
+        for line in [*lines[:LINES_SHOWN], "…"]:
+            self._out.print(Text(f"  {line}", style="dim"), soft_wrap=True)
+
+    def _show_whole(self, mail: Captured) -> None:
         source = mail.content.decode("utf-8", "replace").replace("\r\n", "\n").rstrip()
         title = f"One of the captured mails, as it arrived for {mail.rcpt_to[0]}"
         if self._out.is_terminal:
@@ -148,7 +174,7 @@ class _Speed:
         return (count - before) / elapsed if elapsed > 0 and now > then else 0.0
 
 
-def _summary(result: Result) -> Table:
+def _summary(result: Result, *, on_purpose: bool) -> Table:
     made = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     made.add_column(style="dim")
     made.add_column(justify="right", style="bold")
@@ -157,7 +183,10 @@ def _summary(result: Result) -> Table:
     made.add_row("accepted", f"{result.valid:,}", "by the database, one mail each")
     made.add_row("sent", f"{result.captured:,}", "arrived at the capturing mail server")
     made.add_row("duplicates", f"{result.duplicates:,}", "the same address once more, written differently")
-    made.add_row("refused", f"{sum(result.refused.values()):,}", "by the database, at INSERT:")
+    why_any = (
+        "by the database, at INSERT; the list has bad rows on purpose:" if on_purpose else "by the database, at INSERT:"
+    )
+    made.add_row("refused", f"{sum(result.refused.values()):,}", why_any)
     for why, times in result.refused.items():
         made.add_row("", f"[not bold]{times:,}[/not bold]", f"[dim]{escape(why)}[/dim]")
     made.add_row("seconds", f"{result.seconds:.1f}", "from nothing to this line, PostgreSQL's start included")

@@ -17,6 +17,7 @@ from tests.support.program import END_SECONDS, environment, mailworkers, started
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.database
+MOST_LINES = 30  # what fits on a screen, with some lines of progress
 
 
 def homes() -> set[Path]:
@@ -48,9 +49,14 @@ def test_every_valid_lead_gets_one_mail_and_the_rest_is_explained(tmp_path: Path
         "refused 1 by",
         "1 to_email must have one @, as in ann@example.org",
         "✓ Every valid lead got exactly one mail.",
-        "Content-Type: multipart/alternative",
+        "To: Ann <ann@a.example>",
+        "Subject: Ann: what the tide brought in",
+        "Hello Ann,",
     ):
         assert sentence in shown
+    assert len(ended.stdout.splitlines()) <= MOST_LINES
+    assert "MIME-Version" not in ended.stdout
+    assert "http://127.0.0.1" not in ended.stdout, "nothing that is gone when it is read"
     assert "\x1b" not in ended.stdout, "no colours and no moving bar where nobody watches"
     assert homes() <= before
 
@@ -70,6 +76,12 @@ def test_nothing_stays_whatever_ends_it(number: signal.Signals) -> None:
 
     assert code == (0 if number is not signal.SIGKILL else -signal.SIGKILL)
     wait_until(lambda: not home.exists() and not processes_in(home), "folder and processes are gone")
+
+
+def test_a_mail_is_shown_whole_to_who_asks() -> None:
+    ended = mailworkers("demo", "--rows", "5", "--mail")
+
+    assert "Content-Type: multipart/alternative" in ended.stdout
 
 
 def test_ctrl_c_while_it_starts_ends_it_in_one_line() -> None:
