@@ -24,7 +24,7 @@ from mailworkers.cli import (
     url,
     version,
 )
-from mailworkers.cli.help import flowing
+from mailworkers.cli.help import flowing, without_flag_types
 
 app = typer.Typer(
     name="mailworkers",
@@ -69,3 +69,5 @@ app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
 app.command("url", rich_help_panel=CARING)(url.url)
 app.command("version", rich_help_panel=CARING, help=flowing(version.version))(version.version)
+
+without_flag_types(app)
