@@ -20,6 +20,7 @@ from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
+from mailworkers.daemon.warming import Warming
 from mailworkers.daemon.worker import Bench
 from mailworkers.db.pool import Database
 from mailworkers.destinations.lookup import Lookup
@@ -33,6 +34,7 @@ from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Lane
 from mailworkers.settings import Settings
 from mailworkers.transports import Transport
+from mailworkers.warming import Ledger as WarmUps
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class Daemon:
     acks: AckWriter
     marks: Marks
     limiter: Limiter
+    warming: Warming
     settling: Settling
     crew: Crew
     dispatcher: Dispatcher
@@ -113,6 +116,7 @@ def assemble(
     leases = Leases(database.leases, settings.instance_name, settings.lease_seconds)
     limiter = Limiter(Ledger(database.claims))
     limiter.configure(limits_from(settings))
+    warming = Warming(WarmUps(database.claims), lambda: current.sender().from_email, lambda *_: None, vitals)
 
     wards = Wards(
         rows=lambda: crew.rows(),  # noqa: PLW0108 -- the crew does not exist yet
@@ -148,7 +152,7 @@ def assemble(
     crew = Crew(
         tasks,
         lambda made: Bench(
-            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, transport, metrics,
+            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, warming, transport, metrics,
             connected=lambda: made.connected,
             job_deadline=settings.job_deadline_seconds,
             idle_seconds=settings.smtp_idle_seconds,
@@ -175,7 +179,7 @@ def assemble(
     )  # fmt: skip
     metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
     return Daemon(
-        current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter,
+        current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter, warming,
         settling, crew, dispatcher, maintenance, lookup,
     )  # fmt: skip
 

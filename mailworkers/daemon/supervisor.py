@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from mailworkers.daemon import logs, memory, schema_watch
+from mailworkers.daemon import logs, memory, schema_watch, warming
 from mailworkers.daemon.assembly import Daemon, assemble
 from mailworkers.daemon.freeze import FreezeWatch
 from mailworkers.daemon.last_results import write_last_results
@@ -139,6 +139,7 @@ class Life:
             try:
                 if page is not None:
                     await page.start()
+                await daemon.warming.round()  # before the first mail
                 self._start()
                 log.info("daemon ready", daemon=daemon.heartbeat.daemon_id, instance=daemon.vitals.instance)
                 self._notifier.ready("sending")
@@ -167,6 +168,7 @@ class Life:
                 "schema watch",
                 daemon.trouble.keep_doing("schema watch", schema_watch.INTERVAL_SECONDS, schema.look, grave=False),
             ),
+            ("warm-up", daemon.trouble.keep_doing("warm-up", warming.ROUND_SECONDS, daemon.warming.round, grave=False)),
             ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.late)),
             ("supervisor's line", self._keep_telling()),
         ):
@@ -223,6 +225,7 @@ class Life:
             await asyncio.wait(self._loops, timeout=FLUSH_SECONDS)
         with contextlib.suppress(DatabaseError):
             await daemon.limiter.close()
+        await daemon.warming.close()
         await daemon.heartbeat.end("stopped")
         if page is not None:
             await page.stop()

@@ -21,7 +21,7 @@ class Vitals:
     `database_problem` and `relay_problem` are one sentence while the trouble lasts, else None; `liveness_lost` tells that
     the session lock is gone and nothing new is started; `writing_stalled` that results cannot be written, so nothing is
     claimed. `last_claim` is the last successful look for work, whether it found any or not. `resting_lanes` gives the
-    reason of each lane that waits, `warnings` a sentence for each check that maintenance found wanting.
+    reason of each lane that waits, `warnings` a sentence for each check that maintenance found wanting. `warm_ups` are live.
     """
 
     instance: str = ""
@@ -49,4 +49,5 @@ class Vitals:
     queue: QueueDepth | None = None
     resting_lanes: dict[str, str] = field(default_factory=dict)
     warnings: dict[str, str] = field(default_factory=dict)
+    warm_ups: int = 0
     loop_lag: float = 0.0

@@ -17,6 +17,7 @@ from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
+from mailworkers.daemon.warming import Warming
 from mailworkers.errors import DatabaseError, TemplateNotReady
 from mailworkers.frozen import frozen
 from mailworkers.limits import Limiter, system_keys, worker_keys, workspace_keys
@@ -53,6 +54,7 @@ class Bench:
     heartbeat: Heartbeat
     relay: RelayGate
     limiter: Limiter
+    warming: Warming
     transport: Transport
     metrics: Metrics
     connected: Callable[[], int]
@@ -238,7 +240,7 @@ class Worker:
                 and (job := self._bench.buffer.take()) is not None
             ):
                 self._beginning = job
-                await self._begin(session, job)
+                await (self._begin_warm(session, job) if self._bench.warming.active else self._begin(session, job))
                 self._beginning = None
             if not self._on_the_way:
                 if session.usable and not session.ready():  # it answered, but reads no more
@@ -254,6 +256,17 @@ class Worker:
             and bench.acks.has_room
             and bench.limiter.allows(*self.keys, *system_keys())
         )
+
+    async def _begin_warm(self, session: Session, job: Job) -> None:
+        """As `_begin`, while senders are being warmed up: a mail that may not go today waits, without an attempt."""
+        warming = self._bench.warming
+        waits = await warming.admit(job)
+        if waits is not None:
+            self._bench.settling.record(waits)
+            return
+        await self._begin(session, job)
+        if not self._on_the_way or self._on_the_way[-1].job is not job:
+            warming.unused(job)
 
     async def _begin(self, session: Session, job: Job) -> None:
         bench = self._bench
@@ -313,6 +326,8 @@ class Worker:
             self._settle(mail, mail.ending.result())
 
     def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
+        if self._bench.warming.active:
+            self._bench.warming.settled(mail.job, outcome)
         if isinstance(outcome, RelayDown):
             self._refused(outcome.text, person_must_act=outcome.person_must_act)
         sent = self._bench.settling.settle(

@@ -17,8 +17,9 @@ from mailworkers.warming.ledger import Ledger
 from mailworkers.warming.records import Start
 from mailworkers.warming.schedule import Step
 from mailworkers.warming.senders import WarmUp
+from tests.support import warm_ups
+from tests.support.warm_ups import SENDER
 
-SENDER = "news.example"
 # Zones whose clocks are set at midnight, at other hours, by half an hour, or never.
 ZONES = ("America/Havana", "Asia/Beirut", "Africa/Cairo", "America/Asuncion", "Europe/Berlin", "America/New_York",
          "Australia/Lord_Howe", "Pacific/Chatham", "America/St_Johns", "Asia/Kolkata", "Pacific/Kiritimati", "UTC")  # fmt: skip
@@ -39,19 +40,9 @@ async def only(ledger: Ledger) -> WarmUp:
     return warm_up
 
 
-async def execute(database: Database, statement: str, *values: Any) -> None:
-    async with database.claims.connection("arranging a test") as connection:
-        await connection.execute(statement, *values)
-
-
 async def a_day_passes(database: Database, days: int = 1) -> None:
-    """What was today was yesterday: the same as a day later, without waiting for it."""
-    await execute(database, "UPDATE mailworkers.warmup_days SET on_date = on_date - $1::integer", days)
-    await execute(
-        database,
-        "UPDATE mailworkers.warmups SET started_on = started_on - $1::integer, held_on = held_on - $1::integer",
-        days,
-    )
+    async with database.claims.connection("letting a day pass") as connection:
+        await warm_ups.a_day_passes(connection, days)
 
 
 async def test_a_lease_never_passes_the_quota(database: Database, ledger: Ledger) -> None:
