@@ -14,7 +14,7 @@ from mailworkers.mail.composer.envelope import wire_addresses
 from mailworkers.mail.composer.head import head
 from mailworkers.mail.message import Message, WireMail
 from mailworkers.mail.row import SenderDefaults, message_from_row
-from mailworkers.mail.templates import Letter, TemplateSource, compile_template, filled, variables
+from mailworkers.mail.templates import Letter, TemplateSource, compile_template, rendered, variables
 from mailworkers.queue import templates
 from mailworkers.queue.templates import Reference
 
@@ -67,7 +67,7 @@ class CampaignLetter:
         """
         data = {**self._data, "email": lead.email, "lead_id": lead.lead_id, **_named(lead), **variables(lead.data)}
         row = {**self._row, "to_email": lead.email, "to_name": lead.name, "data": data}
-        return message_from_row(filled(row, self._letter), self._sender)
+        return message_from_row(row, self._sender, says=rendered(row, self._letter))
 
     def mail(self, lead: Lead) -> WireMail:
         """The mail as it would leave. Raises as `message`."""

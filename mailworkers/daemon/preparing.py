@@ -18,7 +18,7 @@ from mailworkers.frozen import frozen
 from mailworkers.mail.composer import compose
 from mailworkers.mail.message import Attachment, WireMail
 from mailworkers.mail.row import NO_BLOBS, SenderDefaults, blob_ids, message_from_row
-from mailworkers.mail.templates import Letter, filled
+from mailworkers.mail.templates import Letter, rendered
 from mailworkers.queue.blobs import blobs_of
 from mailworkers.queue.states import End, Ended, Failure, Job
 from mailworkers.queue.templates import Shelf
@@ -138,8 +138,8 @@ class Preparing:
         if job.job_type != SEND_EMAIL:
             return _never(job, f"no handler for job_type {job.job_type!r}: this daemon knows {SEND_EMAIL!r}")
         try:
-            row = job.row if letter is None else filled(job.row, letter)
-            message = message_from_row(row, self._sender(), blobs)
+            says = None if letter is None else rendered(job.row, letter)
+            message = message_from_row(job.row, self._sender(), blobs, says)
             return Prepared(compose(message), message.message_id)
         except ComposeError as bad:
             return _never(job, str(bad))

@@ -13,6 +13,7 @@ from mailworkers.errors import ComposeError
 from mailworkers.mail.addresses import ascii_domain
 from mailworkers.mail.composer.body import MAX_CONTENT_BYTES
 from mailworkers.mail.message import Address, Attachment, Message
+from mailworkers.mail.templates.letter import Rendered
 
 NO_BLOBS: Mapping[int, Attachment] = {}
 
@@ -26,7 +27,10 @@ class SenderDefaults:
 
 
 def message_from_row(
-    row: Mapping[str, Any], defaults: SenderDefaults, blobs: Mapping[int, Attachment] = NO_BLOBS
+    row: Mapping[str, Any],
+    defaults: SenderDefaults,
+    blobs: Mapping[int, Attachment] = NO_BLOBS,
+    says: Rendered | None = None,
 ) -> Message:
     """Build the message that a row describes.
 
@@ -37,14 +41,17 @@ def message_from_row(
         row: columns of email_jobs. `headers` and `attachments` as text or already decoded.
         defaults: for rows without from_email.
         blobs: what `blob_ids` asked for, by id.
+        says: what its template says, where it names one.
 
     Raises:
         ComposeError: where the row cannot become a mail, whoever tries.
     """
-    if row["template"] is not None:
-        raise ComposeError(
-            f"template {_shown(row['template'])} does not exist in workspace {_shown(row['workspace_id'])}"
-        )
+    if says is None:
+        if row["template"] is not None:
+            raise ComposeError(
+                f"template {_shown(row['template'])} does not exist in workspace {_shown(row['workspace_id'])}"
+            )
+        says = Rendered(row["subject"] or "", row["text_body"], row["html_body"])
     sender = _sender(row, defaults)
     reply_to, attachments, headers = row["reply_to"], row["attachments"], row["headers"]
     return Message(
@@ -52,9 +59,9 @@ def message_from_row(
         date=row["created_at"],
         sender=sender,
         to=Address(row["to_email"] or "", row["to_name"] or ""),
-        subject=row["subject"] or "",
-        text_body=row["text_body"],
-        html_body=row["html_body"],
+        subject=says.subject,
+        text_body=says.text_body,
+        html_body=says.html_body,
         reply_to=Address(reply_to) if reply_to else None,
         cc=_addresses(row["cc"]),
         bcc=_addresses(row["bcc"]),

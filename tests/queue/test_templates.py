@@ -11,7 +11,7 @@ import pytest
 
 from mailworkers.db.pool import Database
 from mailworkers.errors import ComposeError, TemplateError, TemplateNotReady
-from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template, filled
+from mailworkers.mail.templates import Letter, Missing, TemplateSource, compile_template, rendered
 from mailworkers.queue import templates
 from mailworkers.queue.insert import RowRefused
 from mailworkers.queue.templates import FRESH_SECONDS, Reference, Shelf, list_templates, read, save
@@ -296,8 +296,8 @@ async def test_mails_of_a_campaign_see_its_variables_below_their_own(database: D
     asked = database.claims.statements
 
     # then each has its own, a mail's come first, and nothing is asked twice
-    assert filled(row, first)["subject"] == "Nord: reader"
-    assert filled({**row, "data": '{"name": "Ann"}'}, second)["subject"] == "Süd: Ann"
+    assert rendered(row, first).subject == "Nord: reader"
+    assert rendered({**row, "data": '{"name": "Ann"}'}, second).subject == "Süd: Ann"
     assert shelf.lasting("default", f"welcome@1+{campaign}.2") is second
     assert await shelf.letter("default", f"welcome@1+{campaign}.1") is first
     assert database.claims.statements == asked

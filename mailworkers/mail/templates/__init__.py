@@ -25,7 +25,7 @@ reach no object of Python's.
 
 from mailworkers.mail.templates.letter import Letter, Rendered, compile_template
 from mailworkers.mail.templates.preview import preview
-from mailworkers.mail.templates.row import filled, variables
+from mailworkers.mail.templates.row import rendered, variables
 from mailworkers.mail.templates.source import Missing, TemplateSource
 
-__all__ = ["Letter", "Missing", "Rendered", "TemplateSource", "compile_template", "filled", "preview", "variables"]
+__all__ = ["Letter", "Missing", "Rendered", "TemplateSource", "compile_template", "preview", "rendered", "variables"]

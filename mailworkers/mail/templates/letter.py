@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, UndefinedError
 
 from mailworkers.errors import ComposeError, TemplateError
+from mailworkers.frozen import frozen
 from mailworkers.mail.headers import check_one_line
 from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, BudgetedContext, Variables
 from mailworkers.mail.templates.complaints import complaint, line_of
@@ -25,7 +25,7 @@ MAX_TOKENS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rendered:
     """What goes into the mail. At least one of the bodies is not None."""
 

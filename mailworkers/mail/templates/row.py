@@ -1,4 +1,4 @@
-"""A row of email_jobs that names a template becomes one that has its bodies."""
+"""A row of email_jobs that names a template: what its mail says."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailworkers.errors import ComposeError
-from mailworkers.mail.templates.letter import Letter
+from mailworkers.mail.templates.letter import Letter, Rendered
 
 
-def filled(row: Mapping[str, Any], letter: Letter) -> dict[str, Any]:
-    """The row with subject and bodies in place of its template.
+def rendered(row: Mapping[str, Any], letter: Letter) -> Rendered:
+    """What a row that names a template says.
 
     The template sees the row's `data`, and `to_email`, `to_name` and what the letter's mails have in common where data has none
     of that name. A subject that the row has stands instead of the template's.
@@ -25,15 +25,7 @@ def filled(row: Mapping[str, Any], letter: Letter) -> dict[str, Any]:
     """
     given = variables(row["data"])
     addressed = {**letter.common, "to_email": row["to_email"], "to_name": row["to_name"], **given}
-    rendered = letter.render(addressed, subject=row["subject"])
-    return {
-        **row,
-        "template": None,
-        "data": None,
-        "subject": rendered.subject,
-        "text_body": rendered.text_body,
-        "html_body": rendered.html_body,
-    }
+    return letter.render(addressed, subject=row["subject"])
 
 
 def variables(data: Any) -> Mapping[str, Any]:
