@@ -12,7 +12,7 @@ FORMS: Final = "Write it as '2026-12-01 09:00', '2026-12-01 09:00 Europe/Berlin'
 FARTHEST: Final = timedelta(days=3660)  # more is a typing error in the year
 
 
-def moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime, instead: str = "Start it now with `mailworkers campaign start`") -> datetime:
     """A moment to come, aware.
 
     Without a zone it is in that of `now`, which for a person at a terminal is this machine's.
@@ -20,6 +20,7 @@ def moment(text: str, now: datetime) -> datetime:
     Args:
         text: date and time in ISO 8601, a blank instead of the T if one likes; then perhaps an offset, or a zone's name.
         now: aware.
+        instead: what to do where it is over.
 
     Raises:
         CampaignError: it is no moment, does not exist on that day because clocks are put forward, is over, or is ten years away.
@@ -34,7 +35,7 @@ def moment(text: str, now: datetime) -> datetime:
         raise CampaignError(f"{text!r} has two time zones", FORMS)
     meant = written if written.tzinfo is not None else _on_the_clock(written, named or now.tzinfo, text)
     if meant < now - timedelta(minutes=1):
-        raise CampaignError(f"{told(meant)} is over", "Start it now with `mailworkers campaign start`")
+        raise CampaignError(f"{told(meant)} is over", instead)
     if meant > now + FARTHEST:
         raise CampaignError(f"{told(meant)} is more than ten years away", "Check the year")
     return meant

@@ -4,32 +4,57 @@ from __future__ import annotations
 
 import mimetypes
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mailworkers.campaigns.moments import moment
 from mailworkers.cli.database import SENDER, WORKER, opened
+from mailworkers.cli.files import read_object
 from mailworkers.cli.jobs import coloured
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, print_json
 from mailworkers.errors import EX_FAILED, MailworkersError
 from mailworkers.queue.follow import Followed, NotSentYet, Story, follow
-from mailworkers.queue.insert import File, NewMail, insert
+from mailworkers.queue.insert import File, KeyUsed, NewMail, insert
 from mailworkers.settings import Settings
 from mailworkers.web.ask import ask_local_daemon
 
 WAIT_SECONDS = 60.0  # a relay answers in a second or two; greylisting shows as a retry
+ALREADY_THERE = "already-there"  # the outcome of a command that ran before with the same key
 
 ToOption = Annotated[str, typer.Option("--to", help="The recipient, one address.")]
-Subject = Annotated[str, typer.Option("--subject", help="One line.")]
+Cc = Annotated[list[str] | None, typer.Option("--cc", help="Who gets a copy; may be given again.")]
+Bcc = Annotated[list[str] | None, typer.Option("--bcc", help="Who gets one unseen; may be given again.")]
+Subject = Annotated[
+    str | None, typer.Option("--subject", help="One line; a template brings its own.", show_default=False)
+]
 Text = Annotated[str | None, typer.Option("--text", help="The plain text; - reads it from standard input.")]
 Html = Annotated[str | None, typer.Option("--html", help="The HTML; - reads it from standard input.")]
 Attach = Annotated[list[Path] | None, typer.Option("--attach", help="A file to attach; may be given again.")]
 From = Annotated[str | None, typer.Option("--from", help="The sender; by default FROM_EMAIL.")]
 FromName = Annotated[str | None, typer.Option("--from-name", help="The sender's display name.")]
 ReplyTo = Annotated[str | None, typer.Option("--reply-to", help="Where answers go.")]
+Template = Annotated[
+    str | None,
+    typer.Option("--template", help="A stored letter instead of --text and --html.", metavar="NAME[@VERSION]"),
+]
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Its variables: a file with a JSON object; - reads standard input.")
+]
+At = Annotated[
+    str | None,
+    typer.Option("--at", help="Not before: a date and time in ISO 8601, on this machine's clock.", metavar="MOMENT"),
+]
+Key = Annotated[
+    str | None,
+    typer.Option("--idempotency-key", help="The same key sends one mail, however often the command runs."),
+]
+Campaign = Annotated[int | None, typer.Option("--campaign", help="A number of your own to group mails by.")]
+Workspace = Annotated[str | None, typer.Option("--workspace", help="Whose mail it is.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for its end, and show it.")]
 Timeout = Annotated[float, typer.Option("--timeout", help="Wait so many seconds at most.", min=0.1)]
 NowOption = Annotated[bool, typer.Option("--now", help="Run a daemon for as long as it takes to send it.")]
@@ -40,13 +65,21 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
     settings: Settings,
     *,
     to: ToOption,
-    subject: Subject,
+    cc: Cc = None,
+    bcc: Bcc = None,
+    subject: Subject = None,
     text: Text = None,
     html: Html = None,
+    template: Template = None,
+    data: Data = None,
     attach: Attach = None,
     sender: From = None,
     from_name: FromName = None,
     reply_to: ReplyTo = None,
+    at: At = None,
+    idempotency_key: Key = None,
+    campaign: Campaign = None,
+    workspace: Workspace = None,
     wait: Wait = True,
     timeout: Timeout = WAIT_SECONDS,
     now: NowOption = False,
@@ -59,6 +92,7 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
 
     [dim]$[/dim] mailworkers send --to ann@example.org --subject Hello --text 'Hi Ann'
     [dim]$[/dim] echo 'see the attachment' | mailworkers send --to ann@example.org --subject Report --text - --attach report.pdf
+    [dim]$[/dim] mailworkers send --to ann@example.org --template welcome --data ann.json --at '2026-12-24 18:00'
     [dim]$[/dim] mailworkers send --to ann@example.org --subject Test --text x --now --smtp-host 127.0.0.1 --smtp-port 1025
     """
     mail = NewMail(
@@ -70,9 +104,22 @@ def send(  # noqa: PLR0913 -- a command's options are its arguments
         from_name=from_name,
         reply_to=reply_to,
         attachments=tuple(_attachment(path) for path in attach or ()),
+        cc=tuple(cc or ()),
+        bcc=tuple(bcc or ()),
+        scheduled_at=_moment(at, now=now),
+        idempotency_key=idempotency_key,
+        template=template,
+        data=None if data is None else read_object(data),
+        campaign_id=campaign,
+        workspace_id=workspace,
     )
-    story, trouble = run_async(_send(settings, mail, timeout=timeout if wait or now else 0, now=now), settings)
-    _tell(story, trouble, as_json=as_json, waited=wait or now)
+    waits = (wait or now) and at is None
+    try:
+        story, trouble = run_async(_send(settings, mail, timeout=timeout if waits else 0, now=now), settings)
+    except KeyUsed as used:
+        _tell_used(used, as_json=as_json)
+    else:
+        _tell(story, trouble, as_json=as_json, waited=waits)
 
 
 async def _send(settings: Settings, mail: NewMail, *, timeout: float, now: bool) -> tuple[Story, str]:
@@ -122,6 +169,21 @@ def _tell(story: Story, trouble: str, *, as_json: bool, waited: bool) -> None:
         case _:
             return
     raise NotSentYet(f"job {story.job_id} waits in the queue: {why}", hint)
+
+
+def _tell_used(used: KeyUsed, *, as_json: bool) -> None:
+    """There is such a mail already, which is what was wanted."""
+    if as_json:
+        print_json({"job_id": None, "outcome": ALREADY_THERE, "status": None, "reply": used.message})
+    else:
+        console().print(f"Nothing to do: {used.message}. {used.hint}.", markup=False)
+
+
+def _moment(at: str | None, *, now: bool) -> datetime | None:
+    """Not before. Raises CampaignError where it is no moment to come."""
+    if at is not None and now:
+        raise typer.BadParameter("give --at or --now, not both")
+    return None if at is None else moment(at, datetime.now().astimezone(), "Leave out --at to send it at once")
 
 
 def _content(given: str | None) -> str | None:

@@ -49,7 +49,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "campaigns/tell": (),
     "change/bring_back": ("5000050", "{failed,abandoned,cancelled}", None),
     "change/cancel": ("3000", "not wanted any more"),
-    "change/insert": ("ann@example.org", None, None, None, None, "Hello", "Hi Ann", None, None),
+    "change/insert": ("ann@example.org", None, None, None, None, "Hello", "Hi Ann", *[None] * 10),
     "change/run_now": ("3000",),
     "change/settle_sent": ("5000050", "a person says so"),
     "demo/ends": (),

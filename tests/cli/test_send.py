@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,53 @@ def test_what_a_running_daemon_complains_of_is_why_it_waits(database_url: str) -
 
     assert ended.returncode == 69
     assert "job 1 waits in the queue: The relay takes no mail" in ended.stderr
+
+
+def test_each_option_becomes_its_column(on_database: Command, sql: Sql, tmp_path: Path) -> None:
+    data = tmp_path / "ann.json"
+    data.write_text('{"name": "Ann"}')
+
+    ended = on_database(
+        "send", "--to", "ann@a.example", "--cc", "bo@a.example", "--cc", "cy@a.example", "--bcc", "di@a.example",
+        "--template", "welcome@1", "--data", str(data), "--at", "2033-01-01 09:00 UTC", "--campaign", "17",
+        "--idempotency-key", "key 1", "--workspace", "shop", "--json",
+    )  # fmt: skip
+
+    assert (ended.code, ended.json["outcome"]) == (0, "still-waiting"), "nobody waits for a mail of another year"
+    assert json.loads(sql("SELECT to_jsonb(job) FROM mailworkers.email_jobs AS job")).items() >= {
+        "cc": ["bo@a.example", "cy@a.example"], "bcc": ["di@a.example"], "template": "welcome@1", "data": {"name": "Ann"},
+        "scheduled_at": "2033-01-01T09:00:00+00:00", "campaign_id": 17, "idempotency_key": "key 1", "workspace_id": "shop",
+        "subject": None,
+    }.items()  # fmt: skip
+
+
+def test_the_same_key_sends_one_mail(on_database: Command, sql: Sql) -> None:
+    keyed = (*HELLO, "--text", "x", "--no-wait", "--idempotency-key", "key")
+    assert on_database(*keyed).code == 0
+
+    again, told = on_database(*keyed), on_database(*keyed, "--json")
+
+    assert (again.code, told.code) == (0, 0)
+    assert "This mail is queued or sent already" in again.out
+    assert (told.json["job_id"], told.json["outcome"]) == (None, "already-there")
+    assert sql("SELECT count(*) FROM mailworkers.email_jobs") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--at", "tomorrow"), "is no moment"),
+        (("--at", "2001-01-01"), "Leave out --at to send it at once"),
+        (("--at", "2033-01-01", "--now"), "give --at or --now"),
+        (("--template", "a", "--data", "/nowhere.json"), "cannot read /nowhere.json"),
+    ],
+)
+def test_options_that_cannot_be(on_database: Command, sql: Sql, arguments: tuple[str, ...], complaint: str) -> None:
+    ended = on_database(*HELLO, *arguments)
+
+    assert ended.code != 0
+    assert complaint in ended.err
+    assert sql("SELECT count(*) FROM mailworkers.email_jobs") == 0
 
 
 @pytest.mark.parametrize(
