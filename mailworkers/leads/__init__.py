@@ -7,7 +7,8 @@ rows.py       lines become rows: CSV and JSON Lines
 delimiter.py  what stands between a CSV file's fields
 columns.py    which column is the address, which the name, and what the others are called
 address.py    one mailbox, one spelling
-chunk.py      1,000 rows, checked and folded
+chunk.py      some thousand rows, checked and folded
+strangers.py  which addresses are certainly new, so that the database is asked about few
 merge.py      a chunk becomes leads, in one transaction
 ledger.py     what an import has counted, so that it goes on where it stopped
 importing.py  all of it together: `import_leads`

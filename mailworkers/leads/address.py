@@ -7,6 +7,7 @@ any case. The domain is in lower case and in ASCII (A-labels, RFC 5890), so that
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -28,10 +29,31 @@ _PLAIN_DOMAIN = re.compile(rf"(?:{_LABEL}\.)+(?=.*[a-z]\Z){_LABEL}\Z")
 _RESERVED = tuple(f".{name}" for name in SPECIAL_USE_DOMAIN_NAMES)
 _FOLDED = frozenset(CASE_INSENSITIVE_MAILBOX_NAMES)
 LONGEST_FOLDED: Final = max(map(len, _FOLDED))
+_BEHIND = ".example"
+LONGEST_PLAIN_DOMAIN: Final = 128  # octets: with the longest local part before it still far from an address's limit
+_PLAIN_DOMAINS: dict[str, str] = {}  # of what is written after the @, in ASCII
 
 
 class NotAnAddress(ValueError):
     """`str()` of it is the reason, a sentence without its full stop."""
+
+
+def plain_ones(written: Iterable[str]) -> list[str | None]:
+    """The one spelling of each address that is plainly one, as `normalized` would give it; None where that is to be asked.
+
+    Args:
+        written: as people wrote them.
+    """
+    found: list[str | None] = []
+    known = _PLAIN_DOMAINS.get
+    for text in written:
+        local, _, domain = text.rpartition("@")
+        in_ascii = known(domain) or _plain_domain(domain)
+        if in_ascii and len(text) <= MAX_LOCAL_OCTETS and _is_plain(local) and local.lower() not in _FOLDED:
+            found.append(text if in_ascii == domain else f"{local}@{in_ascii}")
+        else:
+            found.append(None)
+    return found
 
 
 def normalized(written: str) -> str:
@@ -59,14 +81,50 @@ def normalized(written: str) -> str:
     return told
 
 
+def _plain_domain(domain: str) -> str:
+    """A domain's A-labels; empty where an address with it is to be looked at as a whole."""
+    in_ascii = (_ascii_domain(domain) if domain else None) or ""
+    if len(in_ascii) > LONGEST_PLAIN_DOMAIN or "@" in domain or domain != domain.strip():
+        return ""
+    if in_ascii:
+        if len(_PLAIN_DOMAINS) >= DOMAINS_REMEMBERED:
+            _PLAIN_DOMAINS.clear()
+        _PLAIN_DOMAINS[domain] = in_ascii
+    return in_ascii
+
+
 @lru_cache(maxsize=DOMAINS_REMEMBERED)
 def _ascii_domain(domain: str) -> str | None:
     """A domain's A-labels in lower case; None where it is none, or is one that makes the address too long."""
     lowered = domain.lower()
     if len(lowered) <= MAX_DOMAIN_OCTETS and _PLAIN_DOMAIN.match(lowered) and not lowered.endswith(_RESERVED):
         return lowered
+    if not domain.isascii() and (by_labels := _converted(domain)) is not None:
+        return by_labels
     fine, told = _judged(f"a@{domain}")
     return told.removeprefix("a@") if fine else None
+
+
+def _converted(domain: str) -> str | None:
+    """The same for a domain of which some labels are international, label by label: they repeat more often than domains.
+    None where the whole is to be judged.
+    """
+    labels = [label.lower() if label.isascii() else _ascii_label(label) for label in domain.split(".")]
+    converted = ".".join(labels)
+    # What the library has taken is not judged once more: it stands for a plain label of its length.
+    as_if = ".".join(
+        label if part.isascii() else "a" * len(label) for label, part in zip(labels, domain.split("."), strict=True)
+    )
+    fits = len(converted) <= MAX_DOMAIN_OCTETS and _PLAIN_DOMAIN.match(as_if) and domain.rpartition(".")[2].isascii()
+    return converted if fits and not converted.endswith(_RESERVED) else None
+
+
+@lru_cache(maxsize=JUDGEMENTS_REMEMBERED)
+def _ascii_label(label: str) -> str:
+    """One label's A-label; empty where it is none, or becomes several."""
+    fine, told = _judged(f"a@{label}{_BEHIND}")
+    found = told.removeprefix("a@").removesuffix(_BEHIND)
+    return found if fine and "." not in found else ""
 
 
 @lru_cache(maxsize=JUDGEMENTS_REMEMBERED)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
-from mailworkers.leads.address import NotAnAddress, normalized
-from mailworkers.leads.fields import Reader, UnfitRow
-from mailworkers.leads.rows import Malformed, Row
+from mailworkers.leads.address import NotAnAddress, normalized, plain_ones
+from mailworkers.leads.fields import Content, Reader, UnfitRow
+from mailworkers.leads.rows import Malformed, Portion
 
 ROWS: Final = 1000  # a few ms of the database's work: little is repeated after a kill, and nobody waits long for a lock
+MOST_ROWS: Final = (
+    4000  # some tens of ms of it, which a large import can spare: what each transaction costs by itself is shared
+)
+LEAST_BEFORE: Final = 50  # times as many rows as a chunk are committed before it: so much less is repeated after a kill
 LARGE: Final = 4 * 1024 * 1024  # characters of merge variables: fewer rows are enough where each brings a book
 LONGEST_SHOWN: Final = 320  # characters of what was refused: the longest address that somebody may have meant, and more
 UNSHOWABLE: Final = str.maketrans({"\0": "\ufffd"} | {chr(code): "\ufffd" for code in range(0xD800, 0xE000)})
-
-Content = tuple[str | None, str]  # name, None where the file has none; data as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,22 @@ class Chunk:
     rejects: tuple[Reject, ...]
 
 
+def rows_after(before: int) -> int:
+    """How many rows make a chunk of an import that has read so many."""
+    return min(max(ROWS, before // LEAST_BEFORE), MOST_ROWS)
+
+
 class Gathering:
     """The rows of one chunk.
 
     Args:
         reader: what takes a row apart.
+        most: how many rows are enough.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, most: int = ROWS) -> None:
         self._reader = reader
+        self._most = most
         self._leads: dict[str, Content] = {}
         self._repeated: list[str] = []
         self._rejects: list[Reject] = []
@@ -68,28 +77,62 @@ class Gathering:
     @property
     def full(self) -> bool:
         """Whether there are enough for a chunk."""
-        return self.rows >= ROWS or self._size >= LARGE
+        return self.rows >= self._most or self._size >= LARGE
 
-    def take(self, rows: Iterable[Row]) -> None:
-        """More of them, as `rows` reads them."""
-        reader, leads = self._reader, self._leads
-        size = 0
-        for line, row in rows:
-            if type(row) is Malformed:
-                self._refuse(line, row.text, row.reason)
-                continue
+    @property
+    def room(self) -> int:
+        """How many more rows would be enough."""
+        return self._most - self.rows
+
+    def take(self, portion: Portion) -> None:
+        """More of them."""
+        rows = portion.rows
+        many = None if Malformed in map(type, rows) else self._reader.many(rows)
+        if many is None:
+            for line, row in zip(portion.lines, rows, strict=True):
+                self._take_one(line, row)
+            return
+        found, contents = plain_ones(many.written), many.contents
+        if None in found:
+            self._judge(portion.lines, many.written, found, contents)
+        emails = cast("list[str]", found)
+        leads = self._leads
+        if leads.keys().isdisjoint(emails) and len({*emails}) == len(emails):
+            leads.update(zip(emails, contents, strict=True))
+            self._size += sum(len(data) for _, data in contents)
+        else:
+            for email, content in zip(emails, contents, strict=True):
+                self._put(email, content)
+
+    def _judge(
+        self, lines: Sequence[int], written: Sequence[str], found: list[str | None], contents: list[Content]
+    ) -> None:
+        """Settle those that are not plain, so that no None is left."""
+        for at in reversed([at for at, email in enumerate(found) if email is None]):
             try:
-                written, name, data = reader(row)
-                email = normalized(written)
-            except (UnfitRow, NotAnAddress) as problem:
-                self._refuse(line, reader.raw_email(row), str(problem))
-                continue
-            if email in leads:
-                self._repeated.append(email)
-            else:
-                leads[email] = (name, data)
-                size += len(data)
-        self._size += size
+                found[at] = normalized(written[at])
+            except NotAnAddress as problem:
+                self._refuse(lines[at], written[at], str(problem))
+                del found[at], contents[at]
+
+    def _take_one(self, line: int, row: Any) -> None:
+        if type(row) is Malformed:
+            self._refuse(line, row.text, row.reason)
+            return
+        try:
+            written, name, data = self._reader(row)
+            email = normalized(written)
+        except (UnfitRow, NotAnAddress) as problem:
+            self._refuse(line, self._reader.raw_email(row), str(problem))
+        else:
+            self._put(email, (name, data))
+
+    def _put(self, email: str, content: Content) -> None:
+        if email in self._leads:
+            self._repeated.append(email)
+        else:
+            self._leads[email] = content
+            self._size += len(content[1])
 
     def chunk(
         self, *, number: int, first_line: int, last_line: int, digest: bytes, bytes_read: int, last: bool

@@ -10,7 +10,7 @@ from mailworkers.errors import LeadsError
 from mailworkers.leads import columns, delimiter, encoding
 from mailworkers.leads.fields import CsvReader, JsonReader, Reader
 from mailworkers.leads.ledger import Wanted
-from mailworkers.leads.rows import CsvRows, JsonRows, Malformed, Rows
+from mailworkers.leads.rows import CsvRows, JsonRows, Malformed, Rows, each
 
 CSV: Final = "csv"
 JSON_LINES: Final = "jsonl"
@@ -78,7 +78,8 @@ def _csv(text: str, chosen: str, wanted: Wanted, notes: tuple[str, ...]) -> Form
 
 
 def _header(rows: CsvRows, lines: list[str], skipped: int) -> tuple[list[str], int]:
-    for _, row in rows.read(lines, skipped + 1, last=True):
+    rows.begin(lines, skipped + 1, last=True)
+    for _, row in each(rows):
         if isinstance(row, Malformed):
             raise LeadsError(f"the header cannot be read: {row.reason}", "Check the file's first line, and --delimiter")
         return row, rows.used

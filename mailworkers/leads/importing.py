@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Final
 
 from mailworkers.db.pool import Database
@@ -18,9 +17,11 @@ from mailworkers.leads.chunk import Chunk, Gathering
 from mailworkers.leads.form import Form, told
 from mailworkers.leads.ledger import Account, Wanted
 from mailworkers.leads.lines import Block, Lines
-from mailworkers.leads.merge import Outcome, Target, merge
+from mailworkers.leads.merge import Outcome, Target, merge, prepare
+from mailworkers.leads.rows import NONE_LEFT
+from mailworkers.leads.strangers import Strangers
 
-ROWS_AT_A_TIME: Final = 40  # a few tenths of a ms; between them, the database's answers are looked at
+ROWS_AT_A_TIME: Final = 100  # about half a ms; between them, the database's answers are looked at
 INTERRUPT_SECONDS: Final = 2.0
 
 
@@ -77,11 +78,17 @@ async def import_leads(
         reading = _Reading(Lines(opened, head, form.encoding), form, account, ledger.differs(account, opened))
         progress = _beginning(account, opened.size, form.notes)
         on_progress(progress)
-        return await _merged(database, target, reading, progress, on_progress)
+        strangers = Strangers(empty=not await database.claims.fetchval("leads/any", wanted.workspace))
+        return await _merged(database, target, strangers, reading, progress, on_progress)
 
 
 async def _merged(
-    database: Database, target: Target, reading: _Reading, progress: Progress, tell: Callable[[Progress], None]
+    database: Database,
+    target: Target,
+    strangers: Strangers,
+    reading: _Reading,
+    progress: Progress,
+    tell: Callable[[Progress], None],
 ) -> Progress:
     began = time.monotonic()
     under_way: tuple[asyncio.Task[Outcome], Chunk] | None = None
@@ -97,8 +104,9 @@ async def _merged(
     try:
         async with aclosing(reading.chunks()) as made:
             async for chunk in made:
+                ready = await prepare(target, strangers, chunk)
                 progress = await settled(progress)
-                merging = merge(database.claims, database.queries, target, chunk)
+                merging = merge(database.claims, database.queries, target, strangers, ready)
                 under_way = (asyncio.create_task(merging), chunk)
         return await settled(progress)
     except BaseException:
@@ -127,35 +135,38 @@ class _Reading:
         self._skip = max(account.last_line, form.header_lines)
         self._committed = account.digest if account.chunks else None
         self._number = account.chunks
+        self._rows = account.rows
         self._first = self._skip + 1
         self._differs = differs
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """All of them; the last one says so, and may be empty."""
-        gathering = Gathering(self._form.reader)
+        gathering = self._gathering()
         rows = self._form.rows
         async with aclosing(self._lines.blocks()) as blocks:
             async for block in blocks:
                 lines, first = self._unused(block)
                 lines, first = rows.rest + lines, first - len(rows.rest)
                 used = 0
-                found = rows.read(lines, first, last=block.last)
-                taken = -1
-                while taken < gathering.rows:
-                    taken = gathering.rows
-                    gathering.take(islice(found, min(ROWS_AT_A_TIME, chunks.ROWS - taken)))
+                rows.begin(lines, first, last=block.last)
+                while (portion := rows.take(min(ROWS_AT_A_TIME, gathering.room))) is not NONE_LEFT:
+                    gathering.take(portion)
                     await asyncio.sleep(0)
                     if gathering.full:
                         self._lines.used(lines[used : rows.used])
                         used = rows.used
                         yield self._chunk(gathering, first + used - 1, last=False)
-                        gathering, taken = Gathering(self._form.reader), -1
+                        gathering = self._gathering()
                 self._lines.used(lines[used : len(lines) - len(rows.rest)])
                 end = first + len(lines) - 1
         yield self._chunk(gathering, end, last=True)
 
+    def _gathering(self) -> Gathering:
+        return Gathering(self._form.reader, chunks.rows_after(self._rows))
+
     def _chunk(self, gathering: Gathering, last_line: int, *, last: bool) -> Chunk:
         self._number += 1
+        self._rows += gathering.rows
         first, self._first = self._first, last_line + 1
         return gathering.chunk(
             number=self._number,

@@ -7,8 +7,9 @@ about again. Addresses are written in order, so that two imports of the same peo
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -17,15 +18,14 @@ import asyncpg
 from mailworkers.db.pool import Gateway
 from mailworkers.db.queries import Queries
 from mailworkers.errors import DatabaseUnavailable, LeadsError
-from mailworkers.leads.chunk import Chunk, Content
+from mailworkers.leads.chunk import Chunk
+from mailworkers.leads.fields import Content
+from mailworkers.leads.strangers import Strangers
 
 OnExisting = Literal["update", "keep"]
 
 TRIES: Final = 10  # each time, somebody else has just added one of the same thousand addresses
 _COLUMNS = ("workspace_id", "import_id", "email", "name", "data")
-# A chunk that a crash of the server takes back was never counted, and the import goes on before it; so only the last one waits
-# for the disk, and with it all others.
-_NO_WAIT_FOR_DISK = "SET LOCAL synchronous_commit = off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +49,54 @@ class Outcome:
     refused: int
 
 
-async def merge(gateway: Gateway, queries: Queries, target: Target, chunk: Chunk) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A chunk, and what can be made of it before the one before it is written.
+
+    `emails` are in the order in which they are written, each with its line of COPY's text format; `in_doubt` are those that the
+    workspace may have.
+    """
+
+    chunk: Chunk
+    emails: list[str]
+    lines: list[str]
+    in_doubt: list[str]
+
+
+async def prepare(target: Target, strangers: Strangers, chunk: Chunk) -> Ready:
+    """Make a chunk ready, while the database writes the one before it. Chunks come in the file's order."""
+    emails = sorted(chunk.leads)
+    await asyncio.sleep(0)  # its answers are looked at in between
+    in_doubt = strangers.meet(emails)
+    lines = _lines(f"{_escaped(target.workspace)}\t{target.import_id}", emails, chunk.leads)
+    await asyncio.sleep(0)
+    return Ready(chunk, emails, lines, in_doubt)
+
+
+async def merge(gateway: Gateway, queries: Queries, target: Target, strangers: Strangers, ready: Ready) -> Outcome:
     """Write a chunk, and count it.
+
+    Args:
+        gateway: to the database.
+        queries: by name.
+        target: where the leads go.
+        strangers: what is certainly new there.
+        ready: the chunk after those that are committed.
 
     Raises:
         LeadsError: another process goes on with the same import.
         DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
     """
+    chunk = ready.chunk
     async with gateway.connection(
         f"import {target.import_id}, lines {chunk.first_line} to {chunk.last_line},"
     ) as session:
         for _ in range(TRIES):
             try:
                 async with session.transaction():
-                    return await _Merging(session, queries, target, chunk).run()
-            except (asyncpg.UniqueViolationError, _Gone):
-                continue
+                    return await _Merging(session, queries, target, ready).run(strangers)
+            except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, _Gone):
+                strangers.doubt_all()
     raise DatabaseUnavailable(
         f"import {target.import_id}: somebody else changes the same leads all the time",
         "Run the same command again later",
@@ -76,20 +108,21 @@ class _Gone(Exception):
 
 
 class _Merging:
-    def __init__(self, session: Any, queries: Queries, target: Target, chunk: Chunk) -> None:
+    def __init__(self, session: Any, queries: Queries, target: Target, ready: Ready) -> None:
         self._session = session
         self._queries = queries
         self._target = target
-        self._chunk = chunk
+        self._ready = ready
+        self._chunk = ready.chunk
 
-    async def run(self) -> Outcome:
-        if not self._chunk.last:
-            await self._session.execute(_NO_WAIT_FOR_DISK)
-        leads = self._chunk.leads
-        known = await self._known()
+    async def run(self, strangers: Strangers) -> Outcome:
+        ready = self._ready
+        known = await self._known(ready.emails if strangers.all_in_doubt else ready.in_doubt)
         ours = self._target.import_id
         before = {email: row["id"] for email, row in known.items() if row["import_id"] != ours}
-        new = {email: leads[email] for email in sorted(leads) if email not in known}
+        new = ready.lines
+        if known:
+            new = [line for email, line in zip(ready.emails, new, strict=True) if email not in known]
         await self._add(new)
         if before:
             await self._meet(before)
@@ -97,26 +130,25 @@ class _Merging:
         await self._count(outcome)
         return outcome
 
-    async def _known(self) -> dict[str, Any]:
-        if not self._chunk.leads:
+    async def _known(self, emails: list[str]) -> dict[str, Any]:
+        if not emails:
             return {}
         # One text, of which the database makes the array: it takes a fifth of the client's time.
-        rows = await self._fetch("leads/known", " ".join(self._chunk.leads), self._target.workspace)
+        rows = await self._fetch("leads/known", " ".join(emails), self._target.workspace)
         return {row["email"]: row for row in rows}
 
-    async def _add(self, new: Mapping[str, Content]) -> None:
-        if not new:
+    async def _add(self, lines: list[str]) -> None:
+        if not lines:
             return
         list_id = self._target.list_id
-        whose = f"{_escaped(self._target.workspace)}\t{self._target.import_id}"
         if list_id is None:
-            await self._copy("leads", _COLUMNS, _lines([whose] * len(new), new))
+            await self._copy("leads", _COLUMNS, "".join(lines))
             return
-        ids = [row["id"] for row in await self._fetch("leads/number", len(new))]
-        await self._copy("leads", ("id", *_COLUMNS), _lines([f"{number}\t{whose}" for number in ids], new))
-        await self._copy(
-            "lead_list_members", ("list_id", "lead_id"), "".join(f"{list_id}\t{number}\n" for number in ids)
-        )
+        ids = [row["id"] for row in await self._fetch("leads/number", len(lines))]
+        numbered = [f"{number}\t{line}" for number, line in zip(ids, lines, strict=True)]
+        await self._copy("leads", ("id", *_COLUMNS), "".join(numbered))
+        members = "".join([f"{list_id}\t{number}\n" for number in ids])
+        await self._copy("lead_list_members", ("list_id", "lead_id"), members)
 
     async def _meet(self, before: Mapping[str, int]) -> None:
         """What happens to those that the workspace had before this import."""
@@ -185,18 +217,18 @@ class _Bytes:
         yield self._content
 
 
-def _lines(beginnings: Sequence[str], leads: Mapping[str, Content]) -> str:
-    """Lines of COPY's text format, in which nothing stands for NULL. What would end a field or a line is in no name, and JSON
-    escapes it; so only the backslash is left to escape, and hardly a chunk has one.
+def _lines(whose: str, emails: list[str], leads: Mapping[str, Content]) -> list[str]:
+    """In COPY's text format nothing stands for NULL. What would end a field or a line is in no name, and JSON escapes it; so only
+    the backslash is left to escape, and hardly a row has one.
     """
-    rows = zip(beginnings, leads.items(), strict=True)
-    text = "".join([f"{first}\t{email}\t{name or ''}\t{data}\n" for first, (email, (name, data)) in rows])
-    if "\\" not in text:
-        return text
-    rows = zip(beginnings, leads.items(), strict=True)
-    return "".join(
-        [f"{first}\t{email}\t{_escaped(name or '')}\t{_escaped(data)}\n" for first, (email, (name, data)) in rows]
-    )
+    lines = []
+    for email in emails:
+        name, data = leads[email]
+        line = f"{whose}\t{email}\t{name or ''}\t{data}\n"
+        if "\\" in data or (name and "\\" in name):
+            line = f"{whose}\t{email}\t{_escaped(name or '')}\t{_escaped(data)}\n"
+        lines.append(line)
+    return lines
 
 
 def _escaped(text: str) -> str:

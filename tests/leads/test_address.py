@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mailworkers.leads.address import NotAnAddress, normalized
+from mailworkers.leads.address import NotAnAddress, normalized, plain_ones
 from mailworkers.mail.addresses import wire_address
 
 ATOMS = "abzABZ019_!#$%&'*+/=?^`{|}~-."
@@ -15,12 +15,56 @@ HOST = "abzABZ019-."
 WORDS = st.sampled_from(
     ["info", "Sales", "xn--", "ab--c", "example", "EXAMPLE", "test", "invalid", "local", "123", "a" * 63, "b" * 64]
 )
+INTERNATIONAL = st.sampled_from(
+    [
+        "büro",
+        "BÜRO",
+        "straße",
+        "例え",
+        "אב",
+        "٠א",
+        "xn--bro-hoa",
+        "ü" * 60,
+        "ﬀ",
+        "a。b",
+        "-ü",
+        "ü-",
+        "ab--ü",
+        "\u200dü",
+        "u\u0308",
+        "İ",
+    ]
+)
 LOCALS = st.one_of(st.text(ATOMS, max_size=70), st.text(max_size=8), WORDS)
 DOMAINS = st.one_of(
     st.text(HOST, max_size=70),
     st.lists(st.one_of(WORDS, st.text(HOST, max_size=6)), max_size=6).map(".".join),
+    st.lists(st.one_of(WORDS, INTERNATIONAL), min_size=1, max_size=4).map(".".join),
     st.text(max_size=8),
 )
+
+
+@given(st.lists(st.tuples(LOCALS, DOMAINS).map("@".join), max_size=5))
+@example(
+    [
+        "INFO@a.example",
+        "info@A.example",
+        "ann@BÜRO.example",
+        " ann@a.example",
+        "a@@b.example",
+        "a@b.example ",
+        "a" * 64 + "@b.example",
+    ]
+)
+def test_what_is_plain_among_many_is_what_it_is_alone(written: list[str]) -> None:
+    for text, spelling in zip(written, plain_ones(written), strict=True):
+        assert spelling is None or spelling == normalized(text)
+
+
+def test_hardly_any_address_needs_a_look_of_its_own() -> None:
+    assert plain_ones(["ann@a.example", "o'hara+1@A.b.example", "a.b@büro.example"]) == [
+        "ann@a.example", "o'hara+1@a.b.example", "a.b@xn--bro-hoa.example",
+    ]  # fmt: skip
 
 
 @given(LOCALS, DOMAINS)

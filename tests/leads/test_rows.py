@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from mailworkers.leads.rows import LONGEST_CSV_ROW, CsvRows, JsonRows, Malformed, Rows
+from mailworkers.leads.rows import LONGEST_CSV_ROW, NONE_LEFT, CsvRows, JsonRows, Malformed, Rows, each
 
 
-def read(rows: Rows, text: str, block: int = 1000) -> list[tuple[int, Any]]:
-    """All rows of a text that comes in blocks of so many lines."""
-    lines = text.splitlines(keepends=True)
-    found = []
+def read(rows: Rows, text: str, block: int = 1000, size: int = 10) -> list[tuple[int, Any]]:
+    """All rows of a text that comes in blocks of so many lines, and is read so many rows at a time."""
+    return read_lines(rows, text.splitlines(keepends=True), block, size)
+
+
+def read_lines(rows: Rows, lines: list[str], block: int, size: int) -> list[tuple[int, Any]]:
+    """The same of lines."""
+    found: list[tuple[int, Any]] = []
     for at in range(0, max(len(lines), 1), block):
         last = at + block >= len(lines)
         part = rows.rest + lines[at : at + block]
-        found += list(rows.read(part, at + 1 - len(rows.rest), last=last))
+        rows.begin(part, at + 1 - len(rows.rest), last=last)
+        while (portion := rows.take(size)) is not NONE_LEFT:
+            found += list(zip(portion.lines, portion.rows, strict=True))
     return found
 
 
@@ -28,6 +37,20 @@ def test_rows_over_several_lines_are_whole_in_any_blocks(block: int) -> None:
         (6, ["d", "e", "f"]),
         (7, ["g\n", 'h "i"', "j"]),
     ]
+
+
+PIECES = st.lists(
+    st.sampled_from(["a", ",", '"', '""', "\n", "\r\n", "\r", " ", 'x,"y\nz"\n', "b,c\n"]), max_size=30
+).map("".join)
+
+
+@given(PIECES, st.integers(1, 9))
+@example('a,"b\nc"\n\nd\n"e" f\ng\n', 9)
+def test_rows_taken_together_are_those_taken_one_by_one(text: str, block: int) -> None:
+    lines = io.StringIO(text, newline="\n").readlines()
+    alone = read_lines(CsvRows(","), lines, block, 1)
+    assert read_lines(CsvRows(","), lines, block, 10) == alone
+    assert [line for line, _ in alone] == sorted({line for line, _ in alone})
 
 
 @pytest.mark.parametrize("block", [1, 2, 100])
@@ -54,7 +77,8 @@ def test_an_open_quote_is_given_up_before_it_has_eaten_the_file() -> None:
 
 def test_the_lines_that_rows_have_used_are_known_after_each() -> None:
     rows = CsvRows(",")
-    used = [rows.used for _ in rows.read(["a\n", '"b\n', 'b"\n', "c\n"], 1, last=True)]
+    rows.begin(["a\n", '"b\n', 'b"\n', "c\n"], 1, last=True)
+    used = [rows.used for _ in each(rows)]
     assert used == [1, 3, 4]
 
 

@@ -1,6 +1,8 @@
 -- Count a chunk, once: only where exactly the chunks before it are counted. Primary key of lead_imports.
 -- $1 import, $2 chunk, $3 first line, $4 last line, $5 digest, $6 bytes read, $7 accepted, $8 updated, $9 kept, $10 duplicates,
 -- $11 refused, $12 whether it is the last.
+-- A chunk that a crash of the server takes back was never counted, and the import goes on before it. So only the last one waits for
+-- the disk, and with it all others.
 WITH counted AS (
     UPDATE mailworkers.lead_imports
     SET chunks = chunks + 1, last_line = $4::bigint, digest = $5::bytea, bytes_read = $6::bigint,
@@ -13,4 +15,4 @@ WITH counted AS (
 )
 INSERT INTO mailworkers.lead_import_batches (import_id, chunk, first_line, last_line, rows, accepted, updated, kept, duplicates, refused)
 SELECT id, $2, $3::bigint, $4, $7 + $8 + $9 + $10 + $11, $7::integer, $8::integer, $9::integer, $10::integer, $11::integer FROM counted
-RETURNING import_id
+RETURNING import_id, set_config('synchronous_commit', CASE WHEN $12 THEN current_setting('synchronous_commit') ELSE 'off' END, true)
