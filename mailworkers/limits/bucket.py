@@ -32,12 +32,14 @@ from typing import Final
 LONGEST_HOLD: Final = 1.0  # seconds: a daemon renews its tokens more often than that anyway
 SHORTEST_HOLD: Final = 1 / 20  # of the period, but not above LONGEST_HOLD: what half of the default buffer pays for
 SMALLEST_BURST: Final = 1 / 100  # of the limit, even without a buffer: a fast bucket is not leased token by token
+LARGEST_BURST: Final = 1 / 2  # of the limit: with more, the rest of the window would have to be nearly empty
 CLOCK_TOLERANCE: Final = 1 / 1000  # two correct clocks may differ by 500 ppm each way while they are being slewed
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`tokens` in any window of `period` seconds, approached no nearer than `buffer_percent`.
+    """`tokens` in any window of `period` seconds, approached no nearer than `buffer_percent`. `burst` tokens may leave at
+    once after a pause; by default half of the buffer. A larger one is paid for with the rate that is sustained.
 
     Raises:
         ValueError: a part is out of its range.
@@ -46,6 +48,7 @@ class Limit:
     tokens: int
     period: float
     buffer_percent: int = 10
+    burst: int | None = None
 
     def __post_init__(self) -> None:
         if self.tokens < 1:
@@ -54,10 +57,14 @@ class Limit:
             raise ValueError("a limit's period must be above 0 seconds")
         if not 0 <= self.buffer_percent < 100:
             raise ValueError("a limit's buffer must be between 0 and 99 percent")
+        if self.burst is not None and not 1 <= self.burst <= max(1, self.tokens * LARGEST_BURST):
+            raise ValueError("a limit's burst must be at least 1 token and at most half of the limit")
 
     @property
     def capacity(self) -> float:
         """The most tokens that can be leased at one instant, at least 1."""
+        if self.burst is not None:
+            return float(self.burst)
         return max(1.0, self.tokens * max(self.buffer_percent / 200, SMALLEST_BURST))
 
     @property

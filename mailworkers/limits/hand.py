@@ -34,36 +34,46 @@ class Unspent:
 class Hand:
     """One bucket's tokens in this process. All times named `now` are by the local monotonic clock, in seconds."""
 
-    __slots__ = ("_lots", "_past", "_unspent", "limit", "ready_at")
+    __slots__ = ("_past", "_unspent", "limit", "lots", "ready_at")
 
     def __init__(self, limit: Limit) -> None:
         self.limit = limit
         self.ready_at = 0.0  # when the ledger is worth asking again, after it gave less than was wanted
-        self._lots: deque[Lot] = deque()
+        self.lots: deque[Lot] = deque()  # the oldest first; used up or expired ones may still stand there
         self._past: deque[Lot] = deque()  # used up or expired: a spent token of theirs may still be given back
         self._unspent: Unspent | None = None
 
     def count(self, now: float) -> int:
         """Tokens that may be spent now."""
-        lots = self._lots
+        lots = self.lots
         while lots and (lots[0].expires <= now or not lots[0].tokens):
             self._retire(lots.popleft(), now)
         return sum([lot.tokens for lot in lots])
 
     def lasting(self, until: float) -> int:
         """Tokens that can still be spent then, if none are before."""
-        return sum([lot.tokens for lot in self._lots if lot.expires > until])
+        return sum([lot.tokens for lot in self.lots if lot.expires > until])
 
     def holds(self, n: int, now: float) -> bool:
         """Whether `n` tokens may be spent now. Asked for every mail: the first lot nearly always has them."""
-        lots = self._lots
+        lots = self.lots
         while lots and (lots[0].expires <= now or not lots[0].tokens):
             self._retire(lots.popleft(), now)
         return bool(lots) and (lots[0].tokens >= n or self.count(now) >= n)
 
+    def lot(self, now: float) -> Lot | None:
+        """Where the next token is taken from; None where none is in hand."""
+        lots = self.lots
+        while lots:
+            lot = lots[0]
+            if lot.tokens and lot.expires > now:
+                return lot
+            self._retire(lots.popleft(), now)
+        return None
+
     def spend(self, n: int) -> None:
         """Take `n` tokens, the oldest first. `holds` has just said that they are there."""
-        for lot in self._lots:
+        for lot in self.lots:
             taken = min(n, lot.tokens)
             lot.tokens -= taken
             lot.spent += taken
@@ -79,7 +89,7 @@ class Hand:
         """
         self.count(now)
         self._forget(now)
-        for lot in (*self._past, *self._lots):
+        for lot in (*self._past, *self.lots):
             back = min(n, lot.spent)
             if back:
                 lot.spent -= back
@@ -89,7 +99,7 @@ class Hand:
     def receive(self, granted: int, sent_at: float, leased_at: datetime) -> None:
         """Tokens of a lease whose statement was sent at `sent_at`, and which the ledger granted at `leased_at`."""
         if granted:
-            self._lots.append(Lot(granted, sent_at + self.limit.hold, leased_at))
+            self.lots.append(Lot(granted, sent_at + self.limit.hold, leased_at))
 
     def pause(self, left: float, now: float) -> None:
         """The ledger gave less than was wanted and has `left` tokens: note when to ask again.

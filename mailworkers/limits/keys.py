@@ -1,4 +1,7 @@
-"""Whose limit it is, and over what time: the names of the token buckets, and which of them the settings ask for."""
+"""Whose limit it is, and over what time: the names of the token buckets, and which of them the settings ask for.
+
+A limit belongs to a scope and a name. Where several hold for one mail, it counts against all of them.
+"""
 
 from __future__ import annotations
 
@@ -12,19 +15,24 @@ from mailworkers.limits.bucket import Limit
 from mailworkers.settings import Settings
 
 SYSTEM_NAME: Final = "all"  # the system has one bucket a period
+EACH: Final = "*"  # instead of a name: each of the scope that has no limit of its own
+OTHERS: Final = "others"  # the group of all destinations without a group
 REMEMBERED_WORKSPACES: Final = 10_000  # built keys kept: a workspace at work is looked up for every mail
 
 
 class Scope(StrEnum):
-    """Whose mails a bucket counts; stored in `worker_rate_limits.scope`."""
+    """Whose mails a bucket counts; stored in `worker_rate_limits.scope` and `limit_settings.scope`."""
 
     SYSTEM = "system"
+    PROVIDER = "provider"  # the relay, by its host
     WORKSPACE = "workspace"
+    DESTINATION = "destination"  # a group of mailbox providers; OTHERS for what is in none
+    LANE = "lane"  # one workspace's mails to one group: "workspace/group"
     WORKER = "worker"
 
 
 class Period(StrEnum):
-    """What a limit is "per"; stored in `worker_rate_limits.period`."""
+    """What a limit of the settings is "per"; stored in `worker_rate_limits.period`, where others are seconds such as "90s"."""
 
     SECOND = "second"
     MINUTE = "minute"
@@ -45,17 +53,29 @@ class BucketKey:
 
     scope: Scope
     name: str
-    period: Period
+    period: str
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.scope.value, self.name, self.period.value)))
+        object.__setattr__(self, "_hash", hash((self.scope.value, self.name, str(self.period))))
 
     def __hash__(self) -> int:
         return self._hash
 
 
-Limits = Mapping[tuple[Scope, Period], Limit]  # what is absent has no limit
+Limits = Mapping[tuple[Scope, str], Limit]  # by scope and period, for each of the scope; what is absent has no limit
+# Of those that have a limit of their own, which stands instead of `Limits`; None: without any.
+NamedLimits = Mapping[tuple[Scope, str], tuple[str, Limit] | None]
+
+
+def period_name(seconds: float) -> str:
+    """A period as it stands in a key."""
+    return next((period.value for period, length in _SECONDS.items() if length == seconds), f"{seconds:g}s")
+
+
+def lane_name(workspace: str, group: str) -> str:
+    """A lane as it stands in a key. A group's name has no slash, so the last one divides the two."""
+    return f"{workspace}/{group}"
 
 
 def worker_keys(worker: str) -> tuple[BucketKey, ...]:

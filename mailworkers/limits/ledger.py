@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailworkers.limits.bucket import Limit
-from mailworkers.limits.keys import BucketKey, Period, Scope
+from mailworkers.limits.keys import BucketKey, Scope
 
 
 class Gateway(Protocol):
@@ -85,12 +85,12 @@ def _columns(asks: Iterable[Ask]) -> tuple[list[Any], ...]:
     return (
         [ask.key.scope.value for ask in asks],
         [ask.key.name for ask in asks],
-        [ask.key.period.value for ask in asks],
+        [str(ask.key.period) for ask in asks],
         [ask.limit.capacity for ask in asks],
         [ask.limit.rate for ask in asks],
     )
 
 
 def _grant(row: Mapping[str, Any]) -> Grant:
-    key = BucketKey(Scope(row["scope"]), row["name"], Period(row["period"]))
+    key = BucketKey(Scope(row["scope"]), row["name"], row["period"])
     return Grant(key, row["granted"], row["tokens"], row["updated_at"])

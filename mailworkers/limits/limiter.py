@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mailworkers.errors import DatabaseError
 from mailworkers.limits.bucket import Limit
 from mailworkers.limits.hand import Hand
-from mailworkers.limits.keys import BucketKey, Limits
+from mailworkers.limits.keys import BucketKey, Limits, NamedLimits, Scope
 from mailworkers.limits.ledger import Ask, Lender
+from mailworkers.limits.purse import Purse
 
+MOST_KEYS = 10_000  # worked out and kept, of workspaces and lanes
 RENEWAL_SHARE = 0.5  # of the time for which a token may be held: the next ones come before the last expire
 
 
@@ -29,16 +31,29 @@ class Limiter:
 
     def __init__(self, ledger: Lender, clock: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger
-        self._clock = clock
+        self.clock = clock
         self._limits: Limits = {}
+        self._named: NamedLimits = {}
+        self._keys: dict[tuple[Scope, str], tuple[BucketKey, ...]] = {}
+        self.limited = False  # whether anything is
+        self.generation = 0  # counts what makes hands begin or end, so that purses look for theirs again
         self._renewal = math.inf
         self._hands: dict[BucketKey, Hand] = {}
         self._leasing = asyncio.Lock()  # one lease after the other: lots expire in the order in which they came
 
-    def configure(self, limits: Limits) -> None:
-        """Take new limits, also while running. The ledger's buckets follow with the next lease, and gain nothing by it."""
-        self._limits = dict(limits)
-        self._renewal = min((limit.hold * RENEWAL_SHARE for limit in limits.values()), default=math.inf)
+    def configure(self, limits: Limits, named: NamedLimits | None = None) -> None:
+        """Take new limits, also while running. The ledger's buckets follow with the next lease, and gain nothing by it.
+
+        Args:
+            limits: for each of a scope.
+            named: of those that have one of their own.
+        """
+        self._limits, self._named = dict(limits), dict(named or {})
+        self.limited = bool(self._limits or self._named)
+        self._keys.clear()
+        self.generation += 1
+        own = [one[1] for one in self._named.values() if one is not None]
+        self._renewal = min((limit.hold * RENEWAL_SHARE for limit in (*limits.values(), *own)), default=math.inf)
         for key, hand in list(self._hands.items()):
             limit = self._limit(key)
             if limit is None:
@@ -47,18 +62,40 @@ class Limiter:
                 hand.limit = limit
                 hand.ready_at = 0.0
 
+    def keys_of(self, scope: Scope, name: str) -> tuple[BucketKey, ...]:
+        """The buckets that one of a scope draws from; most often none. Worked out once."""
+        keys = self._keys.get((scope, name))
+        if keys is None:
+            if len(self._keys) >= MOST_KEYS:
+                self._keys.clear()
+            keys = self._keys[scope, name] = self._work_out_keys(scope, name)
+        return keys
+
+    def purse(self, *keys: BucketKey) -> Purse:
+        """What a mail is paid from that counts against all `keys`; made once for many mails."""
+        return Purse(self, tuple(keys))
+
+    def hands_of(self, keys: Iterable[BucketKey]) -> tuple[Hand, ...]:
+        """Those of the keys that have a limit; made where there are none."""
+        hands = []
+        for key in keys:
+            limit = self._limit(key)
+            if limit is not None:
+                hands.append(self._hands.get(key) or self._made(key, limit))
+        return tuple(hands)
+
     def available(self, *keys: BucketKey) -> float:
         """Mails that can be sent now with tokens of all `keys`: an integer, or infinity where none of them has a limit."""
-        if not self._limits:
+        if not self.limited:
             return math.inf
-        now = self._clock()
+        now = self.clock()
         return min((self._count(key, now) for key in keys), default=math.inf)
 
     def allows(self, *keys: BucketKey) -> bool:
         """Whether one mail can be sent now with tokens of all `keys`."""
-        if not self._limits:
+        if not self.limited:
             return True
-        now = self._clock()
+        now = self.clock()
         for key in keys:
             hand = self._hands.get(key)
             if hand is not None:
@@ -76,7 +113,7 @@ class Limiter:
         if self._limit(key) is None:
             return False
         hand = self._hands.get(key)
-        return hand is None or 2 * hand.lasting(self._clock() + self._renewal) < n
+        return hand is None or 2 * hand.lasting(self.clock() + self._renewal) < n
 
     @property
     def renewal(self) -> float:
@@ -85,9 +122,9 @@ class Limiter:
 
     def take(self, *keys: BucketKey, n: int = 1) -> bool:
         """Spend `n` tokens of each of `keys`, or none of any. Call it when the mail goes out, not before: the bound is on this."""
-        if not self._limits:
+        if not self.limited:
             return True
-        now = self._clock()
+        now = self.clock()
         hands = []
         for key in keys:
             hand = self._hands.get(key)
@@ -107,7 +144,7 @@ class Limiter:
         Call it in the same breath as `take` (within `Limit.hold`). A token that has been out for longer may have been passed on
         to the relay for all the ledger knows, and stays spent.
         """
-        now = self._clock()
+        now = self.clock()
         for key in keys:
             hand = self._hands.get(key)
             if hand is not None:
@@ -126,19 +163,19 @@ class Limiter:
             DatabaseUnavailable: what the lease might have granted is lost, and what is in hand stays.
             DatabaseRefused: a person must act.
         """
-        if not self._limits:
+        if not self.limited:
             return
         async with self._leasing:
             await self._replenish(wanted)
 
     async def _replenish(self, wanted: Mapping[BucketKey, int]) -> None:
-        now = self._clock()
+        now = self.clock()
         lacking = self._lacking(wanted, now)
         asks = self._asks(lacking, now)
         if not asks:
             return
         grants = await self._ledger.lease(asks)
-        answered = self._clock()
+        answered = self.clock()
         for grant in grants:
             hand = self._hands.get(grant.key)
             if hand is None:  # its limit was taken away meanwhile
@@ -149,24 +186,38 @@ class Limiter:
 
     def wait(self, *keys: BucketKey) -> float:
         """Seconds until asking the ledger is worth while; 0 where tokens are in hand, no limit applies, or nobody asked yet."""
-        if not self._limits:
+        if not self.limited:
             return 0.0
-        now = self._clock()
+        now = self.clock()
         hands = [self._hands[key] for key in keys if key in self._hands]
         return max([0.0, *(hand.ready_at - now for hand in hands if not hand.count(now))])
 
     async def close(self) -> None:
         """Hand back everything unspent. Where the database cannot be reached it is lost, which is safe."""
-        asks = self._asks({}, self._clock(), everything=True)
+        asks = self._asks({}, self.clock(), everything=True)
         self._hands.clear()
+        self.generation += 1
         if asks:
             try:
                 await self._ledger.lease(asks)
             except DatabaseError:
                 return
 
+    def _work_out_keys(self, scope: Scope, name: str) -> tuple[BucketKey, ...]:
+        if (scope, name) in self._named:
+            own = self._named[scope, name]
+            return () if own is None else (BucketKey(scope, name, own[0]),)
+        return tuple(BucketKey(scope, name, period) for whose, period in self._limits if whose is scope)
+
     def _limit(self, key: BucketKey) -> Limit | None:
+        if self._named and (key.scope, key.name) in self._named:
+            own = self._named[key.scope, key.name]
+            return own[1] if own is not None and own[0] == key.period else None
         return self._limits.get((key.scope, key.period))
+
+    def _made(self, key: BucketKey, limit: Limit) -> Hand:
+        hand = self._hands[key] = Hand(limit)
+        return hand
 
     def _count(self, key: BucketKey, now: float) -> float:
         hand = self._hands.get(key)
@@ -180,7 +231,7 @@ class Limiter:
             limit = self._limit(key)
             if limit is None:
                 continue
-            hand = self._hands.setdefault(key, Hand(limit))
+            hand = self._hands.get(key) or self._made(key, limit)
             missing = n - hand.count(now)
             if missing > 0 and hand.ready_at <= now:
                 lacking[key] = missing
@@ -197,4 +248,5 @@ class Limiter:
                 asks.append(Ask(key, hand.limit, missing))
             elif hand.idle(now):
                 del self._hands[key]
+                self.generation += 1
         return asks

@@ -12,7 +12,7 @@ import pytest
 from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseRefused
 from mailworkers.limits.bucket import Bucket, Limit
-from mailworkers.limits.keys import BucketKey, Period, Scope, system_keys, worker_keys
+from mailworkers.limits.keys import BucketKey, Limits, Period, Scope, system_keys, worker_keys
 from mailworkers.limits.ledger import Ask, Ledger
 from mailworkers.limits.limiter import Limiter
 
@@ -39,7 +39,7 @@ async def stored(database: Database, key: BucketKey) -> Bucket | None:
             " WHERE (scope, name, period) = ($1, $2, $3)",
             key.scope.value,
             key.name,
-            key.period.value,
+            key.period,
         )
     return Bucket(**row) if row else None
 
@@ -65,7 +65,7 @@ async def test_answers_for_each_bucket(ledger: Ledger) -> None:
 
 async def test_a_restarted_daemon_finds_the_bucket_as_it_left_it(database: Database) -> None:
     # given a daemon that spent a burst and was killed: nothing was closed, nothing handed back
-    limits = {(Scope.WORKSPACE, Period.HOUR): HOURLY}
+    limits: Limits = {(Scope.WORKSPACE, Period.HOUR): HOURLY}
     killed = Limiter(Ledger(database.leases))
     killed.configure(limits)
     await killed.replenish({KEY: 50})

@@ -365,3 +365,30 @@ async def test_closing_without_a_database_ends_too(limiter: Limiter, table: Tabl
     table.reachable = False
     await limiter.close()
     assert limiter.available(HOUR) == 0
+
+
+async def test_a_purse_pays_for_all_buckets_or_for_none(limiter: Limiter) -> None:
+    purse = limiter.purse(MINUTE, HOUR, FREE)
+    assert not purse.holds()
+    await limiter.replenish({MINUTE: 2, HOUR: 5})
+    assert (purse.pay(), purse.pay(), purse.pay()) == (True, True, False)
+    assert (limiter.available(MINUTE), limiter.available(HOUR)) == (0, 3)
+
+
+async def test_a_purse_follows_limits_that_change(limiter: Limiter) -> None:
+    purse = limiter.purse(MINUTE, HOUR)
+    assert not purse.pay()
+    limiter.configure({})
+    assert purse.pay()
+    limiter.configure(LIMITS)
+    assert not purse.pay()
+
+
+async def test_who_has_a_limit_of_its_own_is_not_one_of_each(limiter: Limiter) -> None:
+    own = {(Scope.WORKER, "host#1/1"): ("90s", Limit(7, 90.0)), (Scope.WORKER, "host#1/2"): None}
+    limiter.configure(LIMITS, own)
+    (key,) = limiter.keys_of(Scope.WORKER, "host#1/1")
+    assert (key.period, limiter.keys_of(Scope.WORKER, "host#1/2")) == ("90s", ())
+    assert limiter.keys_of(Scope.WORKER, "host#1/3") == worker_keys("host#1/3")
+    await limiter.replenish({key: 5, MINUTE: 5})
+    assert (limiter.available(key), limiter.available(MINUTE)) == (1, math.inf)
