@@ -167,6 +167,7 @@ def assemble(
         ),
         claim_batch=settings.claim_batch,
         poll_seconds=settings.poll_seconds,
+        job_deadline=settings.job_deadline_seconds,
         draining=lambda: vitals.phase == "draining",
     )  # fmt: skip
     maintenance = Maintenance(

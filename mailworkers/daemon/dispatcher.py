@@ -19,6 +19,7 @@ from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.crew import Crew
 from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.looking import Looking
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
@@ -31,18 +32,21 @@ from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.states import Job, Lane
 
 HELD_BACK_SECONDS = 0.1  # how often to ask whether claiming is allowed again
+SHORTEST_WAIT_SECONDS = 0.01  # for tokens: to ask more often would cost more than it brings
 LOW_SHARE = 0.5  # the buffer is filled again when half of it is gone: a claim's time passes meanwhile
 STALE_SECONDS = 0.2  # jobs that waited longer in the buffer show that it is too long for the rate
-# A look costs a share of the time at most, so that a long list of lanes, or dead entries that vacuum may not remove yet,
-# slow nothing down; and when it is cheap it is frequent, so that urgent mail is seen soon.
-LOOK_SHARE = 0.05
-SHORTEST_LOOK_SECONDS = 0.02
-# Where a whole look is not worth its cost more often than this, looks beyond the known bounds come between two of them.
-SELDOM_SECONDS = 1.0
-FAILED_LOOK_SECONDS = 30.0  # after a whole look that was ended by its time-out
+# A daemon that has not claimed for so long is not busy: it asks to be woken, since what comes may go before what it has.
+# One that claims more often sees that with its claims, and inserts are spared their notifications.
+BUSY_SECONDS = 0.05
+# Where inserts wake in vain so often a second, as when their lane has no tokens, they are spared that for a second.
+MOST_VAIN_WAKES = 20
+VAIN_SECONDS = 1.0
+SPECIAL_SECONDS = 0.5  # how often to ask which workspaces are paused or have a weight of their own
 # An insert under way keeps the announcement back. Most commit within milliseconds; a long one is waited for by polling.
 REFUSED_SECONDS = 0.01
 MOST_REFUSALS = 12
+# Jobs of so many claims may wait in memory at once, where each time more urgent ones came than those that wait.
+MOST_LINES = 4
 # Characters of content that wait in memory: large mails make the buffer short, whatever their number.
 MOST_BUFFERED = 32 * 1024 * 1024
 # A claim may commit after its connection was given up: what came of that is looked for so often.
@@ -84,23 +88,34 @@ class Dispatcher:
         line: what it works with.
         claim_batch: jobs in one claim, at most.
         poll_seconds: between looks without any sign of work.
+        job_deadline: seconds from the claim to when a job is nobody's any more.
         draining: tells whether nothing more may be claimed.
     """
 
-    def __init__(self, line: Line, *, claim_batch: int, poll_seconds: float, draining: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        *,
+        claim_batch: int,
+        poll_seconds: float,
+        job_deadline: float,
+        draining: Callable[[], bool],
+    ) -> None:
         self._line = line
         self._claim_batch = claim_batch
         self._poll_seconds = poll_seconds
+        self._longest_stay = job_deadline / 2
         self._draining = draining
+        self._looking = Looking(line.claims, line.book)
         self.last_round = time.monotonic()
         self._target = 0
         self._starved = False
         self._refusals = 0
         self._disown_at = 0.0
-        self._looked_at = 0.0
-        self._look_cost = 0.0
-        self._whole_look_at = 0.0
-        self._looked_fully = False
+        self._special_at = 0.0
+        self._claimed_at = 0.0
+        self._vain_wakes = 0
+        self._vain_since = 0.0
 
     @property
     def longest_round(self) -> float:
@@ -118,18 +133,23 @@ class Dispatcher:
             woken = line.heartbeat.woken.is_set()
             line.heartbeat.woken.clear()
             try:
-                await self._disown()
-                claimed = await self._guess() if woken else 0
-                claimed = claimed or await self._round()
+                claimed = await self._guess() if woken and line.heartbeat.announced else 0
+                if not claimed:
+                    await self._tidy()
+                    claimed = await self._round()
             except DatabaseError as error:
                 self._disown_at = 0.0
                 await asyncio.sleep(line.trouble.met("claims", error))
                 continue
             line.trouble.over("claims")
-            if claimed >= BUSY_JOBS and line.heartbeat.announced:
+            if claimed:
+                self._claimed_at = time.monotonic()
+            if line.heartbeat.announced and (claimed >= BUSY_JOBS or self._woken_in_vain(woken and not claimed)):
                 await line.heartbeat.withdraw_idle()
             if not claimed:
-                await self._wait_for_work()
+                await self._wait()
+
+    # ------------------------------------------------------------ a round
 
     def _must_hold_back(self) -> bool:
         line = self._line
@@ -140,77 +160,68 @@ class Dispatcher:
             line.vitals.last_claim = time.monotonic()
         return self._draining() or line.acks.stalled or not line.heartbeat.holds or not line.relay.is_open
 
-    async def _disown(self) -> None:
-        """Now and then, and after each failure: let go what was claimed without this process hearing of it."""
-        if time.monotonic() >= self._disown_at:
-            disowned = await self._line.heartbeat.disown()
+    async def _tidy(self) -> None:
+        """Now and then: let go what was claimed without this process hearing of it, also after each failure; and what is not
+        its turn for so long that its claim would end, behind more urgent mail. And see whom to treat specially."""
+        line, now = self._line, time.monotonic()
+        if now >= self._disown_at:
+            disowned = await line.heartbeat.disown()
             self._disown_at = time.monotonic() + DISOWN_SECONDS
             if disowned:
                 log.warning("jobs of a claim whose answer was lost run again", jobs=disowned)
+            line.settling.release(line.buffer.take_out(lambda job: now - job.claimed > self._longest_stay))
+        if now >= self._special_at:
+            special = await line.claims.special_workspaces()
+            self._special_at = now + SPECIAL_SECONDS
+            paused = {one.workspace_id for one in special if one.paused}
+            line.book.treat({one.workspace_id: one.weight for one in special}, paused)
+            if paused.intersection(line.buffer.workspaces()):
+                line.settling.release(line.buffer.take_out(lambda job: job.lane.workspace_id in paused))
 
     async def _guess(self) -> int:
         """Woken by an insert: most often it is where the last work was. Claim a little there while the tokens for it are
         leased, which spares a single mail a look and the time of a commit; how many jobs came. Raises DatabaseError.
         """
         line = self._line
-        if not line.book.drained or len(line.buffer) or self._lacks_tokens():
+        if self._lacks_tokens():
             return 0
-        line.book.revive()
-        wishes = line.book.plan(GUESSED_JOBS, lambda _lane: GUESSED_JOBS)
+        wishes = line.book.probe(GUESSED_JOBS, self._may_have_some)
         if not wishes:
             return 0
         self._fit_target()
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._refresh_tokens(GUESSED_WORKERS))
-                claimed = await self._claim(wishes, GUESSED_JOBS)
+                claimed = await self._claim(wishes)
         except* DatabaseError as errors:
             raise errors.exceptions[0] from None
         line.buffer.nudge()
         await asyncio.sleep(0)  # the worker that was woken goes first; the next look can wait
         return claimed
 
-    def _lacks_tokens(self) -> bool:
-        """Whether the ledger has just given less than was asked for."""
-        limiter = self._line.limiter
-        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *system_keys()))
-
     async def _round(self) -> int:
         """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
         line = self._line
         self._fit_target()
-        room, low = self._target - len(line.buffer), int(self._target * LOW_SHARE)
-        if len(line.buffer) > low or line.buffer.size > MOST_BUFFERED:
-            mark = low if line.buffer.size <= MOST_BUFFERED else 0
-            await line.buffer.wait_until_low(mark, min(self._poll_seconds, line.limiter.renewal))
+        await self._looking.look()
+        line.vitals.last_claim = time.monotonic()
+        if not line.book.drained or len(line.buffer):  # the last jobs wait for their turn, and need tokens then
             await self._refresh_tokens()
             line.buffer.nudge()
-            return 1
-        await self._look()
-        line.vitals.last_claim = time.monotonic()
-        if line.book.drained and not len(line.buffer):
-            return 0
-        await self._refresh_tokens()
-        if line.book.drained:  # the last jobs wait for their turn, and need tokens then
-            line.buffer.nudge()
-            return 0
-        jobs = int(min(room, self._claim_batch, line.crew.tokens() - len(line.buffer), self._system_tokens()))
-        if jobs <= 0:
-            line.buffer.nudge()
-            await self._wait_for_tokens()
-            return 1
-        wishes = line.book.plan(jobs, self._lane_tokens)
+        wishes = line.book.plan(self._room(), workspace_allowance=self._workspace_tokens)
         if not wishes:
-            await self._wait_for_tokens()
-            return 1
-        return await self._claim(wishes, jobs)
+            return 0
+        # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
+        worst = max(wish.priority for wish in wishes)
+        return await self._claim([*line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst), *wishes])
 
-    async def _claim(self, wishes: Sequence[Wish], jobs: int) -> int:
+    async def _claim(self, wishes: Sequence[Wish]) -> int:
         line = self._line
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
         claimed = await line.claims.claim(wishes, daemon_id)
-        self._starved = line.buffer.starved and len(claimed) == jobs  # while that claim was under way
+        # While that claim was under way.
+        self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
         line.metrics.claimed(len(claimed), time.perf_counter() - began)
         line.book.learn(wishes, claimed)
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
@@ -221,48 +232,7 @@ class Dispatcher:
             line.seen(claimed)
         return len(claimed)
 
-    async def _look(self) -> None:
-        """Learn where the work is: fully where that is due, else beyond the known bounds only."""
-        line = self._line
-        now = time.monotonic()
-        self._looked_fully = now >= self._next_full_look
-        if self._looked_fully:
-            whole = now >= self._whole_look_at
-            await self._renew_book(whole=whole)
-            self._looked_fully = whole and line.book.whole
-            self._looked_at = now
-        elif line.book.drained:
-            line.book.revive()
-
-    async def _renew_book(self, *, whole: bool) -> None:
-        """Look at all that there is, or beyond the known bounds, where that is the cheaper. What lies before them waits for
-        a whole look: retries, late commits, and what was taken back.
-
-        A whole look that outlasts its time-out is not tried again soon: it must not keep the daemon from what it can see.
-        Where the other look fails too, it was the database, and the next one is whole again.
-        """
-        line = self._line
-        began = time.monotonic()
-        try:
-            if whole:
-                heads = await line.claims.heads(line.book.beyond)
-            else:
-                heads = await line.claims.heads_beyond(line.book.bounds(), line.book.beyond)
-        except DatabaseError:
-            now = time.monotonic()
-            self._whole_look_at = now + FAILED_LOOK_SECONDS if whole and now - began > SELDOM_SECONDS else 0.0
-            raise
-        cost = time.monotonic() - began
-        if whole and cost / LOOK_SHARE > SELDOM_SECONDS:
-            self._whole_look_at = time.monotonic() + cost / LOOK_SHARE
-        else:
-            self._look_cost = cost
-        line.book.renew(heads)
-
-    @property
-    def _next_full_look(self) -> float:
-        """When a full look is worth its cost again, in monotonic seconds."""
-        return self._looked_at + max(SHORTEST_LOOK_SECONDS, self._look_cost / LOOK_SHARE)
+    # ------------------------------------------------------------ how much
 
     def _fit_target(self) -> None:
         """Size the buffer by what happens: longer while workers starve, shorter while jobs grow old in it."""
@@ -271,9 +241,38 @@ class Dispatcher:
         oldest = line.buffer.oldest_claim
         if self._starved:
             self._target *= 2
+            self._starved = False
         elif oldest is not None and time.monotonic() - oldest > STALE_SECONDS:
             self._target //= 2
         self._target = max(least, min(self._target, self._claim_batch))
+
+    def _room(self) -> Callable[[int], float]:
+        """For how many jobs of a priority there is room: none while more than half of the buffer goes before them."""
+        line = self._line
+        tokens = min(line.crew.tokens(), line.limiter.available(*system_keys()), self._claim_batch)
+        low, size, count = int(self._target * LOW_SHARE), line.buffer.size, len(line.buffer)
+
+        def room(priority: int) -> float:
+            ahead = line.buffer.ahead(priority)
+            if ahead > low or count > MOST_LINES * self._claim_batch:
+                return 0
+            if size > MOST_BUFFERED and (ahead or size > 2 * MOST_BUFFERED):
+                return 0
+            return min(self._target, tokens) - ahead
+
+        return room
+
+    def _workspace_tokens(self, workspace: str) -> float:
+        return self._line.limiter.available(*workspace_keys(workspace)) - self._line.buffer.of(workspace)
+
+    def _may_have_some(self, lane: Lane) -> bool:
+        """Whether the ledger has not just refused this lane more."""
+        return self._line.limiter.wait(*workspace_keys(lane.workspace_id)) <= 0
+
+    def _lacks_tokens(self) -> bool:
+        """Whether the ledger has just given less than was asked for."""
+        limiter = self._line.limiter
+        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *system_keys()))
 
     async def _refresh_tokens(self, workers: int | None = None) -> None:
         """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited.
@@ -285,48 +284,77 @@ class Dispatcher:
         if line.limiter.renewal == math.inf:
             return
         keys = [*line.crew.keys(workers), *system_keys()]
-        workspaces = {head.lane.workspace_id for head in line.book.due_heads(self._claim_batch)}
+        workspaces = {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}
         for workspace in workspaces.union(line.buffer.workspaces()):
             keys += workspace_keys(workspace)
         await line.limiter.replenish({key: self._target for key in keys if line.limiter.runs_low(key, self._target)})
 
-    async def _wait_for_tokens(self) -> None:
-        line = self._line
-        if len(line.buffer):  # what is in hand is promised to these
-            await line.buffer.wait_until_low(0, HELD_BACK_SECONDS)
-            return
-        waits = [line.limiter.wait(*system_keys())]
-        waits += [line.limiter.wait(key) for key in line.crew.keys()]  # noqa: SIM118 -- not a mapping
-        soonest = min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS)
-        await asyncio.sleep(min(max(soonest, 0.01), self._poll_seconds))
+    # ------------------------------------------------------------ nothing to claim now
 
-    def _system_tokens(self) -> float:
-        return self._line.limiter.available(*system_keys()) - len(self._line.buffer)
-
-    def _lane_tokens(self, lane: Lane) -> float:
-        workspace = lane.workspace_id
-        return self._line.limiter.available(*workspace_keys(workspace)) - self._line.buffer.of(workspace)
-
-    async def _wait_for_work(self) -> None:
-        """Nothing is due: be woken, or look again when a job becomes due, or by polling."""
-        line = self._line
-        poll = self._poll_seconds
+    async def _wait(self) -> None:
+        """Be woken by an insert or by a buffer that runs low; or go on when something becomes due, when tokens come, or by
+        polling. What is held, rests or lacks tokens keeps nobody from being woken for the rest."""
+        line, now = self._line, time.monotonic()
+        line.buffer.tell_when_low(self._low_mark(), line.heartbeat.woken)
+        waits = [self._poll_seconds * random.uniform(0.8, 1.2)]  # noqa: S311 -- jitter, not a secret
         if not line.heartbeat.announced:
-            if await line.heartbeat.announce_idle():
-                self._looked_at = 0.0  # what was inserted before the announcement is seen by one more look
-                self._refusals = 0
-                return
-            poll = min(poll, REFUSED_SECONDS * 2**self._refusals)
-            self._refusals = min(self._refusals + 1, MOST_REFUSALS)
-        poll *= random.uniform(0.8, 1.2)  # noqa: S311 -- jitter, not a secret
+            busy = self._claimed_at + BUSY_SECONDS if not line.book.drained or len(line.buffer) else 0.0
+            vain = self._vain_since + VAIN_SECONDS if self._vain_wakes >= MOST_VAIN_WAKES else 0.0
+            if now >= max(busy, vain):
+                if await line.heartbeat.announce_idle():
+                    self._looking.again()  # what was inserted before the announcement is seen by one more look
+                    self._refusals = 0
+                    return
+                waits.append(REFUSED_SECONDS * 2**self._refusals)
+                self._refusals = min(self._refusals + 1, MOST_REFUSALS)
+            else:
+                waits.append(max(BUSY_SECONDS, self._looking.next_at - now))
         due = line.book.next_due()
-        wait = min(poll, math.inf if due is None else due + 0.001)
-        if not self._looked_fully:  # a new lane or a late commit may have been overlooked
-            wait = min(wait, max(0.0, self._next_full_look - time.monotonic()))
+        if due is not None:
+            waits.append(due + 0.001)
+        if not self._looking.fully and (
+            line.heartbeat.announced or line.book.drained
+        ):  # a new lane or a late commit may have been overlooked
+            waits.append(max(0.0, self._looking.next_at - now))
+        if not line.book.drained:
+            waits.append(self._soonest_tokens())
         if len(line.buffer):
-            wait = min(wait, line.limiter.renewal)
+            waits.append(line.limiter.renewal)
+        if line.book.pauses:
+            waits.append(SPECIAL_SECONDS)
         try:
-            async with asyncio.timeout(wait):
+            async with asyncio.timeout(min(waits)):
                 await line.heartbeat.woken.wait()
         except TimeoutError:
             return
+
+    def _low_mark(self) -> int:
+        """With how many jobs left in the buffer there is room for the most urgent of those that wait outside; -1: it has."""
+        line = self._line
+        if line.buffer.size > MOST_BUFFERED:
+            return 0
+        due = line.book.due_priorities()
+        ahead = line.buffer.ahead(due[0]) if due else 0
+        low = int(self._target * LOW_SHARE)
+        return len(line.buffer) - (ahead - low if ahead > low else ahead) if ahead else -1
+
+    def _soonest_tokens(self) -> float:
+        """Seconds until there may be tokens for what is due."""
+        line = self._line
+        if line.limiter.renewal == math.inf:
+            return math.inf
+        if len(line.buffer):  # what is in hand is promised to these
+            return HELD_BACK_SECONDS
+        keys = [*line.crew.keys(), *system_keys()]
+        for workspace in {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}:
+            keys += workspace_keys(workspace)
+        waits = (line.limiter.wait(key) for key in keys)
+        return max(min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS), SHORTEST_WAIT_SECONDS)
+
+    def _woken_in_vain(self, vain: bool) -> bool:
+        """Whether that happens too often just now."""
+        now = time.monotonic()
+        if now - self._vain_since > VAIN_SECONDS:
+            self._vain_since, self._vain_wakes = now, 0
+        self._vain_wakes += vain
+        return self._vain_wakes >= MOST_VAIN_WAKES

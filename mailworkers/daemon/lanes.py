@@ -1,7 +1,7 @@
-"""Which lanes have work, how far claims have come in each, and which of them rest.
+"""Which fronts have work, how far claims have come in each, and which of them rest or are held.
 
-A front is one priority and campaign of a lane: claims go on from its bound, since what lies before it was taken, and dead index
-entries there cost nothing then. Retries and late commits appear before the bound, so the book is renewed from the
+A front is one priority and campaign of a lane: claims go on from its bound, since what lies before it was taken, and dead
+index entries there cost nothing then. Retries and late commits appear before the bound, so the book is renewed from the
 database now and then.
 
 Where there are more fronts than one look brings, the book holds one part of them after the other, in the order of their
@@ -10,33 +10,51 @@ names: no lane waits for ever, though urgent mail of another part waits for that
 
 from __future__ import annotations
 
+import math
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from mailworkers.daemon.shares import Shares
 from mailworkers.queue.claim import MOST_HEADS, Bound, Head, Wish
 from mailworkers.queue.states import Job, Lane
 
-MOST_LANES_A_CLAIM = 64  # each costs an index descent; the others have their turn in the next claim
-# Lanes that were emptied and are still looked at beyond their bounds: their next job need not wait for a full look.
+MOST_FRONTS_A_CLAIM = 64  # each costs an index descent; the others have their turn in the next claim
+# Fronts that were emptied and are still looked at beyond their bounds: their next job need not wait for a full look.
 MOST_EMPTY_FRONTS = 16
 # Fronts whose bounds are kept, emptied or not: those that were claimed from last, where dead index entries lie.
 MOST_BOUNDS = 256
+# Content that shows that a claim may have ended because of its size, in characters: what it did not bring may still be there.
+LARGE_CLAIM = 8 * 1024 * 1024
+
+FrontKey = tuple[str, str, int, int]  # workspace, destination group, priority, campaign
 
 
 @dataclass(slots=True)
 class Front:
     """`due_at` and all times of this book are monotonic seconds."""
 
+    key: FrontKey
     lane: Lane
-    priority: int
-    campaign: int
     from_at: datetime
     from_id: int
     due_at: float
     drained: bool = False
+
+    @property
+    def priority(self) -> int:
+        """Smaller comes first."""
+        return self.key[2]
+
+    def wish(self, take: int) -> Wish:
+        """To take so many from here."""
+        return Wish(self.lane, self.key[2], self.key[3], self.from_at, self.from_id, take)
+
+
+Fronts = dict[str, list[Front]]  # of one priority, by workspace
 
 
 @dataclass(slots=True)
@@ -45,28 +63,34 @@ class LaneBook:
     beginning."""
 
     beyond: Head | None = None
-    _fronts: dict[tuple[Lane, int, int], Front] = field(default_factory=dict)
+    _fronts: dict[FrontKey, Front] = field(default_factory=dict)
+    _bounds: dict[FrontKey, Bound] = field(default_factory=dict)
     _resting: dict[Lane, tuple[float, str]] = field(default_factory=dict)
-    _bounds: dict[tuple[Lane, int, int], Bound] = field(default_factory=dict)
-    _turn: int = 0
+    _resting_fronts: dict[tuple[Lane, int], tuple[float, str]] = field(default_factory=dict)
+    _held: AbstractSet[int] = frozenset()
+    _paused: AbstractSet[str] = frozenset()
+    _weights: dict[str, float] = field(default_factory=dict)
+    _shares: dict[int, Shares] = field(default_factory=dict)
+    _served: dict[tuple[int, str], FrontKey] = field(default_factory=dict)
     _whole: bool = True
+
+    # ------------------------------------------------------------ what the database showed
 
     def renew(self, heads: Sequence[Head]) -> None:
         """Take over what a look at the database showed. Of fronts that are empty now, the latest few are remembered."""
         now = time.monotonic()
         began, self.beyond = self.beyond, heads[-1] if len(heads) >= MOST_HEADS else None
         self._whole = began is None and self.beyond is None
-        known = self._fronts
         self._fronts = {
-            (head.lane, head.priority, head.campaign): Front(
-                head.lane, head.priority, head.campaign, head.scheduled_at, head.id, due_at=now + head.due_in
-            )
-            for head in heads
+            head.key: Front(head.key, head.lane, head.scheduled_at, head.id, now + head.due_in) for head in heads
         }
-        empty = [key for key, front in known.items() if key not in self._fronts and front.due_at <= now]
-        for key in empty[:MOST_EMPTY_FRONTS]:
-            known[key].drained = True
-            self._fronts[key] = known[key]
+        room = MOST_EMPTY_FRONTS
+        for bound in reversed(self._bounds.values()):
+            if bound.key not in self._fronts:
+                self._fronts[bound.key] = Front(bound.key, bound.lane, bound.from_at, bound.from_id, now, drained=True)
+                room -= 1
+                if not room:
+                    break
 
     @property
     def whole(self) -> bool:
@@ -78,48 +102,77 @@ class LaneBook:
         for front in self._fronts.values():
             front.drained = False
 
-    def plan(self, jobs: int, allowance: Callable[[Lane], float]) -> list[Wish]:
-        """Share `jobs` out: the best priority first, lanes of one priority in turn and equally.
+    # ------------------------------------------------------------ what is claimed
+
+    def plan(
+        self,
+        room: Callable[[int], float],
+        lane_allowance: Callable[[Lane], float] = lambda _lane: math.inf,
+        workspace_allowance: Callable[[str], float] = lambda _workspace: math.inf,
+    ) -> list[Wish]:
+        """What to claim: the best priority first, in each the workspaces by their weights, and of each its fronts in turn.
 
         Args:
-            jobs: at most so many in all.
-            allowance: how many a lane may have now.
+            room: for how many more jobs of a priority there is room, better ones included.
+            lane_allowance: how many a lane may have now.
+            workspace_allowance: how many a workspace may have now, in all its lanes.
         """
         wishes: list[Wish] = []
-        allowed: dict[Lane, float] = {}
-        for fronts in self._due_by_priority():
-            if jobs <= 0 or len(wishes) >= MOST_LANES_A_CLAIM:
+        planned = 0
+        allowed = _Allowances(lane_allowance, workspace_allowance)
+        for priority, fronts in self._due():
+            jobs = int(min(room(priority), 1 << 30)) - planned
+            if jobs <= 0 or len(wishes) >= MOST_FRONTS_A_CLAIM:
                 break
-            able = [front for front in fronts if allowed.setdefault(front.lane, allowance(front.lane)) >= 1]
-            chosen = self._in_turn(able, min(jobs, MOST_LANES_A_CLAIM - len(wishes)))
-            for place, front in enumerate(chosen):
-                share = -(-jobs // (len(chosen) - place))
-                take = int(min(share, jobs, allowed[front.lane]))
-                if take > 0:
-                    allowed[front.lane] -= take
-                    jobs -= take
-                    wishes.append(Wish(front.lane, front.priority, front.campaign, front.from_at, front.from_id, take))
+            for front, take in self._shared_out(priority, fronts, jobs, MOST_FRONTS_A_CLAIM - len(wishes), allowed):
+                planned += take
+                wishes.append(front.wish(take))
         return wishes
+
+    def probe(self, jobs: int, allowed: Callable[[Lane], bool], better_than: float = math.inf) -> list[Wish]:
+        """Wishes where work was last and nothing is known of now: it mostly comes there again.
+
+        Args:
+            jobs: for about so many together.
+            allowed: whether a lane may have any now.
+            better_than: only fronts of better priorities.
+        """
+        chosen: list[Front] = []
+        for key in reversed(self._bounds):
+            front = self._fronts.get(key)
+            if front is None or not front.drained or front.priority >= better_than:
+                continue
+            if not self._is_barred(front) and allowed(front.lane):
+                chosen.append(front)
+                if len(chosen) == MOST_EMPTY_FRONTS:
+                    break
+        each = max(1, jobs // len(chosen)) if chosen else 0
+        for front in chosen:
+            self._charge(front, each)
+        return [front.wish(each) for front in chosen]
 
     def learn(self, wishes: Sequence[Wish], jobs: Sequence[Job]) -> None:
         """Move the bounds to where a claim ended; a front that gave less than was wished is drained."""
-        last: dict[tuple[Lane, int, int], Job] = {}
-        count: dict[tuple[Lane, int, int], int] = defaultdict(int)
-        for job in jobs:
-            key = (job.lane, job.row["priority"], job.row["campaign"])
-            last[key] = job
-            count[key] += 1
+        keys = [
+            (job.lane.workspace_id, job.lane.destination_group, job.row["priority"], job.row["campaign"])
+            for job in jobs
+        ]
+        last, count = dict(zip(keys, jobs, strict=True)), Counter(keys)
+        cut = sum([job.size for job in jobs]) >= LARGE_CLAIM
         for wish in wishes:
-            key = (wish.lane, wish.priority, wish.campaign)
-            if key in last:
+            key = wish.key
+            job, front = last.get(key), self._fronts.get(key)
+            if job is not None:
                 self._bounds.pop(key, None)  # the latest goes to the end
-                self._bounds[key] = Bound(*key, last[key].row["scheduled_at"], last[key].id)
-            front = self._fronts.get(key)
+                self._bounds[key] = Bound(wish.lane, wish.priority, wish.campaign, job.row["scheduled_at"], job.id)
             if front is None:
                 continue
-            front.drained = count[key] < wish.take
-            if key in last:
-                front.from_at, front.from_id = last[key].row["scheduled_at"], last[key].id
+            lacking = wish.take - count[key]
+            front.drained = lacking > 0 and not cut
+            if lacking:
+                self._charge(front, -lacking)
+            if job is not None:
+                front.from_at, front.from_id = job.row["scheduled_at"], job.id
         while len(self._bounds) > MOST_BOUNDS:
             del self._bounds[next(iter(self._bounds))]
 
@@ -127,11 +180,32 @@ class LaneBook:
         """How far claims have come, where they were made last."""
         return list(self._bounds.values())
 
+    # ------------------------------------------------------------ what is not claimed
+
     def rest(self, lane: Lane, seconds: float, reason: str) -> None:
         """Claim nothing of this lane for a while."""
         until = time.monotonic() + seconds
         if until > self._resting.get(lane, (0.0, ""))[0]:
             self._resting[lane] = (until, reason)
+
+    def rest_front(self, lane: Lane, campaign: int, until: float, why: str) -> None:
+        """Claim nothing of this campaign in this lane until then, at whatever priority; 0 is mail of no campaign."""
+        self._resting_fronts[lane, campaign] = (until, why)
+
+    def hold(self, campaigns: AbstractSet[int]) -> None:
+        """Claim nothing of these campaigns, and of all others again."""
+        self._held = campaigns
+
+    def treat(self, weights: Mapping[str, float], paused: AbstractSet[str]) -> None:
+        """Which workspaces have a weight of their own, and of which nothing is claimed."""
+        self._weights.clear()
+        self._weights.update(weights)
+        self._paused = paused
+
+    @property
+    def pauses(self) -> bool:
+        """Whether any workspace is paused."""
+        return bool(self._paused)
 
     def resting(self) -> dict[Lane, tuple[float, str]]:
         """Lanes that rest now: until when, and why."""
@@ -140,44 +214,169 @@ class LaneBook:
             del self._resting[lane]
         return self._resting
 
+    def resting_fronts(self) -> dict[tuple[Lane, int], tuple[float, str]]:
+        """Campaigns of lanes that rest now: until when, and why."""
+        now = time.monotonic()
+        for key in [key for key, (until, _) in self._resting_fronts.items() if until <= now]:
+            del self._resting_fronts[key]
+        return self._resting_fronts
+
+    # ------------------------------------------------------------ what is known
+
     @property
     def drained(self) -> bool:
         """Whether no front is known that has work due now and may be claimed from."""
-        return next(iter(self._due_by_priority()), None) is None
+        return next(self._open(), None) is None
+
+    def due_priorities(self) -> list[int]:
+        """Of what is known to be due and may be claimed; the best first."""
+        return sorted({front.priority for front in self._open()})
+
+    def due_lanes(self, most: int) -> list[Lane]:
+        """Whose turn it is next, of what is known to be due and may be claimed; at most so many, not each only once."""
+        lanes: list[Lane] = []
+        for priority, fronts in self._due():
+            for workspace in self._account(priority).in_turn(fronts):
+                lanes += [front.lane for front in fronts[workspace]]
+                if len(lanes) >= most:
+                    return lanes[:most]
+        return lanes
 
     def next_due(self) -> float | None:
-        """Seconds until a front that is not due yet will be, or a resting lane wakes; None where neither is known."""
+        """Seconds until a front that is not due yet will be, or a resting one wakes; None where neither is known."""
         now = time.monotonic()
         moments = [front.due_at for front in self._fronts.values() if front.due_at > now]
         moments += [until for until, _ in self.resting().values()]
+        moments += [until for until, _ in self.resting_fronts().values()]
         return max(0.0, min(moments) - now) if moments else None
 
     def oldest_due(self) -> float | None:
-        """Seconds for which the oldest known unclaimed job has been due; None where nothing is."""
+        """Seconds for which the oldest known unclaimed job has been due; None where nothing is. What is held does not wait."""
         now = time.monotonic()
-        ages = [now - front.due_at for front in self._fronts.values() if front.due_at <= now and not front.drained]
+        ages = [
+            now - front.due_at
+            for front in self._fronts.values()
+            if front.due_at <= now and not front.drained and not self._is_held(front)
+        ]
         return max(ages) if ages else None
 
     def due_heads(self, most: int) -> list[Head]:
-        """Where due work is, for counting it; at most `most` fronts."""
+        """Where due work is, for counting it; at most `most` fronts. What is held does not count."""
         now = time.monotonic()
-        due = [front for front in self._fronts.values() if front.due_at <= now]
-        return [
-            Head(front.lane, front.priority, front.campaign, front.from_at, front.from_id, 0.0) for front in due[:most]
-        ]
+        due = [front for front in self._fronts.values() if front.due_at <= now and not self._is_held(front)]
+        return [Head(front.lane, front.key[2], front.key[3], front.from_at, front.from_id, 0.0) for front in due[:most]]
 
-    def _due_by_priority(self) -> Iterable[list[Front]]:
-        now = time.monotonic()
-        resting = self.resting()
-        by_priority: dict[int, list[Front]] = defaultdict(list)
-        for front in self._fronts.values():
-            if front.due_at <= now and not front.drained and front.lane not in resting:
-                by_priority[front.priority].append(front)
-        return [by_priority[priority] for priority in sorted(by_priority)]
+    # ------------------------------------------------------------ whose turn it is
 
-    def _in_turn(self, fronts: list[Front], most: int) -> list[Front]:
-        if len(fronts) <= most:
+    def _shared_out(
+        self, priority: int, fronts: Fronts, jobs: int, most: int, allowed: _Allowances
+    ) -> Iterator[tuple[Front, int]]:
+        """Jobs of one priority among its workspaces, and those of each among its fronts."""
+        shares = self._account(priority)
+        each = max(1, most // min(most, len(fronts)))
+        names: list[str] = []
+        turns: list[list[Front]] = []
+        may: list[float] = []
+        for workspace in shares.in_turn(fronts):
+            able = [front for front in fronts[workspace] if allowed.of(front) >= 1]
+            if able:
+                chosen = able if len(able) == 1 else self._in_turn(priority, able)[:each]
+                names.append(workspace)
+                turns.append(chosen)
+                may.append(allowed.of(able[0]) if len(able) == 1 else allowed.together(chosen))
+                if len(names) >= min(jobs, most):
+                    break
+        for workspace, chosen, share in zip(names, turns, shares.split(jobs, names, may) if names else (), strict=True):
+            if share:
+                shares.charge(workspace, share)
+                if len(chosen) == 1:
+                    allowed.spend(chosen[0], share)
+                    yield chosen[0], share
+                else:
+                    self._served[priority, workspace] = chosen[share % len(chosen) - 1].key
+                    yield from _among(chosen, share, allowed)
+
+    def _in_turn(self, priority: int, fronts: list[Front]) -> list[Front]:
+        """The fronts of one workspace, beginning after the one that was served last."""
+        fronts.sort(key=lambda front: front.key)
+        served = self._served.get((priority, fronts[0].key[0]))
+        if served is None:
             return fronts
-        start = self._turn % len(fronts)
-        self._turn += most
-        return (fronts[start:] + fronts[:start])[:most]
+        place = next((place for place, front in enumerate(fronts) if front.key > served), 0)
+        return fronts[place:] + fronts[:place]
+
+    def _account(self, priority: int) -> Shares:
+        if priority not in self._shares:
+            self._shares[priority] = Shares(self._weights)
+        return self._shares[priority]
+
+    def _charge(self, front: Front, jobs: int) -> None:
+        self._account(front.priority).charge(front.lane.workspace_id, jobs)
+
+    def _due(self) -> list[tuple[int, Fronts]]:
+        by_priority: dict[int, Fronts] = defaultdict(lambda: defaultdict(list))
+        for front in self._open():
+            by_priority[front.key[2]][front.key[0]].append(front)
+        return sorted(by_priority.items())
+
+    def _open(self) -> Iterator[Front]:
+        """Fronts with work that is due and may be claimed."""
+        now = time.monotonic()
+        barred = bool(self._held or self._paused or self.resting() or self.resting_fronts())
+        for front in self._fronts.values():
+            if not front.drained and front.due_at <= now and not (barred and self._is_barred(front)):
+                yield front
+
+    def _is_barred(self, front: Front) -> bool:
+        return self._is_held(front) or front.lane in self._resting or (front.lane, front.key[3]) in self._resting_fronts
+
+    def _is_held(self, front: Front) -> bool:
+        return front.key[3] in self._held or front.key[0] in self._paused
+
+
+class _Allowances:
+    """What lanes and workspaces may still have in the plan under way; each is asked for once."""
+
+    def __init__(self, of_lane: Callable[[Lane], float], of_workspace: Callable[[str], float]) -> None:
+        self._of_lane = of_lane
+        self._of_workspace = of_workspace
+        self._lanes: dict[tuple[str, str], float] = {}
+        self._workspaces: dict[str, float] = {}
+
+    def of(self, front: Front) -> float:
+        """How many more may come from here."""
+        workspace, group, _, _ = front.key
+        left = self._workspaces.get(workspace)
+        if left is None:
+            left = self._workspaces[workspace] = self._of_workspace(workspace)
+        if left < 1:
+            return left
+        here = self._lanes.get((workspace, group))
+        if here is None:
+            here = self._lanes[workspace, group] = self._of_lane(front.lane)
+        return min(left, here)
+
+    def together(self, fronts: Sequence[Front]) -> float:
+        """How many more may come from these fronts of one workspace."""
+        lanes = {front.key[:2]: front for front in fronts}
+        return min(sum(map(self.of, lanes.values())), self._workspaces[fronts[0].key[0]])
+
+    def spend(self, front: Front, jobs: int) -> None:
+        """It gives so many."""
+        self._lanes[front.key[:2]] -= jobs
+        self._workspaces[front.key[0]] -= jobs
+
+
+def _among(fronts: Sequence[Front], share: int, allowed: _Allowances) -> list[tuple[Front, int]]:
+    """A workspace's share among its fronts, equally; what one may not have goes to the others."""
+    takes = [0] * len(fronts)
+    while share > 0:
+        able = [place for place, front in enumerate(fronts) if allowed.of(front) >= 1]
+        if not able:
+            break
+        for nth, place in enumerate(able):
+            take = int(min(-(-share // (len(able) - nth)), allowed.of(fronts[place])))
+            allowed.spend(fronts[place], take)
+            takes[place] += take
+            share -= take
+    return [(front, take) for front, take in zip(fronts, takes, strict=True) if take]

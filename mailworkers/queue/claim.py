@@ -70,6 +70,20 @@ class Wish:
     from_id: int
     take: int
 
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        """Which front it is of."""
+        return (self.lane.workspace_id, self.lane.destination_group, self.priority, self.campaign)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialWorkspace:
+    """One that is not treated as all others: `weight` is its share against theirs, usually 1."""
+
+    workspace_id: str
+    weight: float
+    paused: bool
+
 
 class Claims:
     """Claims for one daemon; all statements run on the gateway for claims."""
@@ -152,6 +166,10 @@ class Claims:
             )
             for row in rows
         ]
+
+    async def special_workspaces(self) -> list[SpecialWorkspace]:
+        """Those that have a weight of their own or are paused. Raises as `Gateway.fetch`."""
+        return [SpecialWorkspace(*row) for row in await self._gateway.fetch("workspaces/special")]
 
     async def count_due(self, heads: Sequence[Head], bound: int) -> int:
         """Due jobs of these fronts, each counted up to `bound`. Raises as `Gateway.fetch`."""

@@ -160,4 +160,5 @@ ARGUMENTS: dict[str, Arguments] = {
     "warming/start": ("other.example", "braze-moderate", "UTC", None, "5", "50", "f"),
     "warming/status": (None,),
     "warming/stop": ("sender3.example", None),
+    "workspaces/special": (),
 }  # fmt: skip

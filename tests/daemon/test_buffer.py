@@ -113,13 +113,33 @@ async def test_unwanted_jobs_are_taken_out() -> None:
     assert len(buffer) == 1
 
 
-async def test_the_dispatcher_hears_when_the_buffer_is_low() -> None:
-    buffer = Buffer()
+async def test_the_dispatcher_hears_once_when_the_buffer_is_low() -> None:
+    buffer, low = Buffer(), asyncio.Event()
     buffer.put([made_up(1), made_up(2), made_up(3)])
-    task = asyncio.create_task(buffer.wait_until_low(1, 5.0))
-    await asyncio.sleep(0)
+    buffer.tell_when_low(1, low)
     buffer.take()
-    await asyncio.sleep(0)
-    assert not task.done()
+    assert not low.is_set()
     buffer.take()
-    await task
+    assert low.is_set()
+    low.clear()
+    buffer.take()
+    assert not low.is_set()
+
+
+async def test_the_dispatcher_hears_at_once_where_the_buffer_is_low_already() -> None:
+    low = asyncio.Event()
+    Buffer().tell_when_low(0, low)
+    assert low.is_set()
+
+
+async def test_more_urgent_jobs_go_first_whenever_they_came() -> None:
+    buffer = Buffer()
+    buffer.put([made_up(1, priority=10), made_up(2, priority=10)])
+    buffer.put([made_up(3, priority=-5), made_up(4), made_up(5, priority=20)])
+    buffer.put_back(made_up(6, priority=10))
+    assert [job.id for job in buffer.upcoming(4)] == [3, 4, 6, 1]
+    assert [buffer.ahead(priority) for priority in (-6, -5, 9, 10, 100)] == [0, 1, 2, 5, 6]
+    assert list(buffer.job_ids()) == [3, 4, 6, 1, 2, 5]
+    assert [job.id for job in buffer.take_out(lambda job: job.id in (3, 6))] == [3, 6]
+    assert [job.id for job in iter(buffer.take, None)] == [4, 1, 2, 5]
+    assert len(buffer) == 0

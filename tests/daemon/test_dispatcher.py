@@ -63,7 +63,7 @@ async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
     async def ended(*_: object) -> list[Head]:
         raise DatabaseUnavailable("the query queue/heads failed: canceling statement due to statement timeout")
 
-    monkeypatch.setattr("mailworkers.daemon.dispatcher.SELDOM_SECONDS", 0.0)
+    monkeypatch.setattr("mailworkers.daemon.looking.SELDOM_SECONDS", 0.0)
     monkeypatch.setattr(Claims, "heads", ended)
     async with Sink() as sink, running_daemon(to(settings, sink.port)):
         for workspace in ("one", "other"):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailworkers.daemon.lanes import MOST_LANES_A_CLAIM, LaneBook
+from mailworkers.daemon.lanes import MOST_FRONTS_A_CLAIM, LaneBook
 from mailworkers.queue.claim import Head, Wish
 from mailworkers.queue.states import Lane
 from tests.support.jobs import made_up
@@ -21,8 +22,8 @@ def head(lane: Lane, priority: int = 0, due_in: float = -1.0, id: int = 1) -> He
     return Head(lane, priority, 0, THEN, id, due_in)
 
 
-def unlimited(_lane: Lane) -> float:
-    return math.inf
+def room(jobs: int) -> Callable[[int], float]:
+    return lambda _priority: jobs
 
 
 def shares(wishes: list[Wish]) -> list[tuple[Lane, int, int]]:
@@ -36,67 +37,67 @@ def book() -> LaneBook:
 
 def test_lanes_of_one_priority_share_equally(book: LaneBook) -> None:
     book.renew([head(A), head(B), head(C)])
-    assert shares(book.plan(9, unlimited)) == [(A, 0, 3), (B, 0, 3), (C, 0, 3)]
+    assert shares(book.plan(room(9))) == [(A, 0, 3), (B, 0, 3), (C, 0, 3)]
 
 
 def test_no_more_than_asked_for_is_shared_out(book: LaneBook) -> None:
     book.renew([head(A), head(B), head(C)])
-    assert sum(wish.take for wish in book.plan(7, unlimited)) == 7
-    assert sum(wish.take for wish in book.plan(2, unlimited)) == 2
+    assert sum(wish.take for wish in book.plan(room(7))) == 7
+    assert sum(wish.take for wish in book.plan(room(2))) == 2
 
 
 def test_the_best_priority_comes_first_and_may_take_all(book: LaneBook) -> None:
     book.renew([head(A, priority=5), head(B, priority=-5)])
-    assert shares(book.plan(4, unlimited)) == [(B, -5, 4)]
+    assert shares(book.plan(room(4))) == [(B, -5, 4)]
 
 
 def test_what_the_best_priority_may_not_have_goes_to_the_next(book: LaneBook) -> None:
     book.renew([head(A, priority=-5), head(B, priority=5)])
-    wishes = book.plan(4, lambda lane: 1 if lane == A else math.inf)
+    wishes = book.plan(room(4), lambda lane: 1 if lane == A else math.inf)
     assert shares(wishes) == [(A, -5, 1), (B, 5, 3)]
 
 
 def test_a_lanes_allowance_counts_over_its_priorities(book: LaneBook) -> None:
     book.renew([head(A, priority=-5), head(A, priority=5)])
-    assert shares(book.plan(4, lambda _lane: 3)) == [(A, -5, 3)]
+    assert shares(book.plan(room(4), lambda _lane: 3)) == [(A, -5, 3)]
 
 
 def test_jobs_that_are_not_due_are_not_planned_but_their_moment_is_known(book: LaneBook) -> None:
     book.renew([head(A, due_in=30.0), head(B, due_in=10.0)])
     assert book.drained
-    assert book.plan(4, unlimited) == []
+    assert book.plan(room(4)) == []
     assert book.next_due() == pytest.approx(10.0, abs=1.0)
 
 
 def test_more_lanes_than_one_claim_may_have_take_turns(book: LaneBook) -> None:
-    lanes = [Lane(f"w{number:04}") for number in range(MOST_LANES_A_CLAIM * 2)]
+    lanes = [Lane(f"w{number:04}") for number in range(MOST_FRONTS_A_CLAIM * 2)]
     book.renew([head(lane) for lane in lanes])
-    first = {wish.lane for wish in book.plan(MOST_LANES_A_CLAIM, unlimited)}
-    second = {wish.lane for wish in book.plan(MOST_LANES_A_CLAIM, unlimited)}
-    assert len(first) == len(second) == MOST_LANES_A_CLAIM
+    first = {wish.lane for wish in book.plan(room(MOST_FRONTS_A_CLAIM))}
+    second = {wish.lane for wish in book.plan(room(MOST_FRONTS_A_CLAIM))}
+    assert len(first) == len(second) == MOST_FRONTS_A_CLAIM
     assert first | second == set(lanes)
 
 
 def test_a_claim_goes_on_where_the_last_one_ended(book: LaneBook) -> None:
     book.renew([head(A)])
-    wishes = book.plan(2, unlimited)
+    wishes = book.plan(room(2))
     later = THEN + timedelta(seconds=1)
     jobs = [made_up(7, lane=A), made_up(9, lane=A, scheduled_at=later)]
 
     book.learn(wishes, jobs)
 
-    (wish,) = book.plan(2, unlimited)
+    (wish,) = book.plan(room(2))
     assert (wish.from_at, wish.from_id) == (later, 9)
 
 
 def test_a_front_that_gave_less_than_wished_is_drained_until_it_is_revived_or_seen_again(book: LaneBook) -> None:
     book.renew([head(A), head(B)])
-    wishes = book.plan(4, unlimited)
+    wishes = book.plan(room(4))
     book.learn(wishes, [made_up(1, lane=A), made_up(2, lane=A), made_up(3, lane=B)])
-    assert shares(book.plan(4, unlimited)) == [(A, 0, 4)]
+    assert shares(book.plan(room(4))) == [(A, 0, 4)]
 
     book.revive()
-    assert shares(book.plan(4, unlimited)) == [(A, 0, 2), (B, 0, 2)]
+    assert shares(book.plan(room(4))) == [(A, 0, 2), (B, 0, 2)]
 
 
 def test_a_resting_lane_costs_the_others_nothing(book: LaneBook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,11 +105,11 @@ def test_a_resting_lane_costs_the_others_nothing(book: LaneBook, monkeypatch: py
     monkeypatch.setattr("mailworkers.daemon.lanes.time.monotonic", lambda: now)
     book.renew([head(A), head(B)])
     book.rest(A, 30.0, "slower, please")
-    assert shares(book.plan(4, unlimited)) == [(B, 0, 4)]
+    assert shares(book.plan(room(4))) == [(B, 0, 4)]
     assert book.resting()[A] == (1030.0, "slower, please")
 
     now = 1030.0
-    assert shares(book.plan(4, unlimited)) == [(A, 0, 2), (B, 0, 2)]
+    assert shares(book.plan(room(4))) == [(A, 0, 2), (B, 0, 2)]
 
 
 def test_a_shorter_rest_does_not_end_a_longer_one(book: LaneBook) -> None:
@@ -127,7 +128,7 @@ def test_the_age_of_the_oldest_due_job_is_known(book: LaneBook) -> None:
 def test_a_look_forgets_what_is_no_longer_there(book: LaneBook) -> None:
     book.renew([head(A), head(B)])
     book.renew([replace(head(B), id=5)])
-    assert shares(book.plan(1, unlimited)) == [(B, 0, 1)]
+    assert shares(book.plan(room(1))) == [(B, 0, 1)]
 
 
 def test_a_full_look_is_gone_on_with_and_then_begun_anew(book: LaneBook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +138,7 @@ def test_a_full_look_is_gone_on_with_and_then_begun_anew(book: LaneBook, monkeyp
     assert not book.whole
 
     book.renew([head(C)])
-    assert shares(book.plan(1, unlimited)) == [(C, 0, 1)]
+    assert shares(book.plan(room(1))) == [(C, 0, 1)]
     assert book.beyond is None
     assert not book.whole
 

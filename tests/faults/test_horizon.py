@@ -13,8 +13,8 @@ from typing import Any
 
 import asyncpg
 
-from mailworkers.daemon.dispatcher import LOOK_SHARE, SELDOM_SECONDS
 from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.looking import LOOK_SHARE, SELDOM_SECONDS
 from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseUnavailable
 from mailworkers.queue.ack import AckWriter, Written
@@ -74,7 +74,7 @@ class Flow:
                 self.book.renew(await claims.heads_beyond(self.book.bounds(), self.book.beyond))
                 self.looks.append(time.monotonic() - began)
                 self.looked_at = began
-            wishes = self.book.plan(BATCH, lambda _lane: BATCH)
+            wishes = self.book.plan(lambda _priority: BATCH)
             began = time.perf_counter()
             taken = await claims.claim(wishes, self.daemon_id)
             if len(taken) == BATCH:

@@ -7,7 +7,6 @@ was lost leaves it in the dark about what was committed.
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -109,7 +108,7 @@ class Process:
         """What the dispatcher would wish for."""
         book = LaneBook()
         book.renew(await self.claims.heads())
-        return book.plan(jobs, lambda _lane: math.inf)
+        return book.plan(lambda _priority: jobs)
 
     async def claim(self, wishes: Sequence[Wish], *, answer_lost: bool) -> list[Job] | None:
         """Jobs, which are then in its hands; None where it was not told."""
