@@ -116,7 +116,7 @@ def assemble(
     leases = Leases(database.leases, settings.instance_name, settings.lease_seconds)
     limiter = Limiter(Ledger(database.claims))
     limiter.configure(limits_from(settings))
-    warming = Warming(WarmUps(database.claims), lambda: current.sender().from_email, lambda *_: None, vitals)
+    warming = Warming(WarmUps(database.claims), lambda: current.sender().from_email, book.rest_front, vitals)
 
     wards = Wards(
         rows=lambda: crew.rows(),  # noqa: PLW0108 -- the crew does not exist yet
