@@ -39,8 +39,7 @@ class CampaignLetter:
     """
 
     def __init__(self, campaign: Campaign, letter: Letter, sender: SenderDefaults) -> None:
-        self._letter = letter
-        self._data = campaign.data
+        self._letter = letter.with_common(campaign.data)
         self._sender = sender
         self._row = {
             **dict.fromkeys(("cc", "bcc", "subject", "text_body", "html_body", "attachments")),
@@ -65,7 +64,7 @@ class CampaignLetter:
         Raises:
             ComposeError: this lead can get none, as the record would say it.
         """
-        data = {**self._data, "email": lead.email, "lead_id": lead.lead_id, **_named(lead), **variables(lead.data)}
+        data = {"email": lead.email, "lead_id": lead.lead_id, **_named(lead), **variables(lead.data)}
         row = {**self._row, "to_email": lead.email, "to_name": lead.name, "data": data}
         return message_from_row(row, self._sender, says=rendered(row, self._letter))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rich.console import RenderableType
@@ -12,6 +12,7 @@ from rich.markup import escape
 from mailworkers.campaigns.moments import here, told
 from mailworkers.campaigns.progress import Campaign, Progress
 from mailworkers.cli.output import facts, span, table
+from mailworkers.queue.overview import CampaignLine
 
 COLOURS = {
     "running": "cyan", "finished": "green", "paused": "yellow", "scheduled": "yellow", "cancelling": "yellow",
@@ -59,6 +60,28 @@ def when(one: Progress, now: datetime) -> str:
     if one.started_at is not None:
         return f"started {span(max(0.0, (now - one.started_at).total_seconds()))} ago"
     return ""
+
+
+def under_way(lines: Sequence[CampaignLine], rates: Mapping[int, float], now: datetime) -> RenderableType | None:
+    """Campaigns under way, one line each; None where there are none. `rates` of the last seconds go before those of all time."""
+    if not lines:
+        return None
+    columns = ("id#", "name", "workspace", "status", "sent#", "of#", "mails/s#", "")
+    return table(columns, [_under_way(one, rates.get(one.campaign_id, one.mails_per_second), now) for one in lines])
+
+
+def _under_way(one: CampaignLine, rate: float | None, now: datetime) -> tuple[str, ...]:
+    if one.status == "scheduled" and one.start_at is not None:
+        about = f"starts {told(here(one.start_at))}"
+    elif one.status == "running" and one.ends_at is not None:
+        about = f"ends in about {span(max(0.0, (one.ends_at - now).total_seconds()))}"
+    else:
+        about = one.why or ""
+    expected = "" if one.expected is None else f"{one.expected:,}"
+    speed = f"{rate:,.0f}" if rate and one.status == "running" else ""
+    return (
+        str(one.campaign_id), escape(one.name), escape(one.workspace), state(one.status), f"{one.sent:,}", expected, speed, escape(about),
+    )  # fmt: skip
 
 
 def campaign_facts(campaign: Campaign, progress: Progress, now: datetime) -> RenderableType:

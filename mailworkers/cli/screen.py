@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from mailworkers import __version__
+from mailworkers.cli.campaign_screen import under_way
 from mailworkers.cli.output import facts, span, table
 from mailworkers.queue.overview import DaemonLine, Overview, WorkerLine
 from mailworkers.web.ask import LocalDaemon
@@ -23,6 +25,7 @@ def screen(
     schema: str,
     local: LocalDaemon | None = None,
     mails_per_second: float | None = None,
+    campaign_rates: Mapping[int, float] | None = None,
     *,
     live: bool = False,
 ) -> RenderableType:
@@ -33,6 +36,7 @@ def screen(
         schema: its name.
         local: what the daemon on this host says of itself, where one answered.
         mails_per_second: the rate since the last look, where there was one.
+        campaign_rates: the same of each campaign, by its number.
         live: it is looked at on a terminal that may cut it off: what is wrong stands first, what has ended is left out.
     """
     parts: list[RenderableType] = [
@@ -46,6 +50,7 @@ def screen(
     )
     found = (
         ("", facts(_figures(overview, mails_per_second))),
+        ("Campaigns", under_way(overview.campaigns, campaign_rates or {}, datetime.now(UTC))),
         ("Daemons", _daemons(overview, ended=not live)),
         ("Workers", _workers(overview)),
         ("Failures within the hour", _failures(overview)),

@@ -50,7 +50,8 @@ async def _watch(settings: Settings, seconds: float | None) -> None:
                     continue
                 local = await ask_local_daemon(settings)
                 speed = _speed(previous, now, overview)
-                live.update(screen(overview, settings.db_schema, local, speed, live=True), refresh=True)
+                rates = _campaign_rates(previous, now, overview)
+                live.update(screen(overview, settings.db_schema, local, speed, rates, live=True), refresh=True)
                 previous = (now, overview)
         if not sys.stdout.isatty():
             print()  # noqa: T201 -- Live leaves the last line open
@@ -99,3 +100,14 @@ def _speed(previous: tuple[float, Overview] | None, now: float, overview: Overvi
         return None
     sent = overview.figures.sent_last_day - previous[1].figures.sent_last_day
     return max(0, sent) / (now - previous[0])
+
+
+def _campaign_rates(previous: tuple[float, Overview] | None, now: float, overview: Overview) -> dict[int, float]:
+    if previous is None or now <= previous[0]:
+        return {}
+    before = {one.campaign_id: one.done for one in previous[1].campaigns}
+    return {
+        one.campaign_id: max(0, one.done - before[one.campaign_id]) / (now - previous[0])
+        for one in overview.campaigns
+        if one.campaign_id in before
+    }

@@ -11,6 +11,7 @@ from mailworkers.queue.depth import QueueDepth
 
 LANES_LOOKED_AT = 2_000  # for the oldest due job: one index descent each
 FAILURES_COUNTED = 10_000
+MOST_CAMPAIGNS = 12  # those that send first; `mailworkers campaign list` has all
 LONG_TRANSACTION_SECONDS = 60.0  # one that is open longer holds vacuum back, and slows every claim
 
 
@@ -71,6 +72,25 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
+class CampaignLine:
+    """One campaign under way. `expected` is None until its leads have been counted; `mails_per_second` is since its start without
+    pauses, and `ends_at` follows from it; None where nothing can be said."""
+
+    campaign_id: int
+    workspace: str
+    name: str
+    status: str
+    expected: int | None
+    sent: int
+    done: int
+    live: int
+    start_at: datetime | None
+    mails_per_second: float | None
+    ends_at: datetime | None
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FailureLine:
     """Failures of one kind within the hour."""
 
@@ -93,6 +113,7 @@ class Overview:
     figures: Figures
     failures: tuple[FailureLine, ...]
     warnings: tuple[str, ...]
+    campaigns: tuple[CampaignLine, ...] = ()
 
 
 async def read_overview(database: Gateway) -> Overview:
@@ -110,8 +131,11 @@ async def read_overview(database: Gateway) -> Overview:
         for row in await database.fetch("inspect/failures", FAILURES_COUNTED)
     )
     warnings = (*_of_daemons(daemons, queue), *await _of_the_database(database))
+    campaigns = tuple(CampaignLine(**row) for row in await database.fetch("campaigns/running", MOST_CAMPAIGNS))
     version = int(await database.fetchval("inspect/schema_version"))
-    return Overview(version, daemons, workers, queue, Figures(**figures) if figures else Figures(), failures, warnings)
+    return Overview(
+        version, daemons, workers, queue, Figures(**figures) if figures else Figures(), failures, warnings, campaigns
+    )
 
 
 async def read_depth(database: Gateway) -> QueueDepth:

@@ -174,3 +174,17 @@ def test_what_is_wrong_is_said_in_one_line(campaign: Command, arguments: tuple[s
     assert ended.code == code, ended.err
     assert ended.err.count("\n") == (1 if code else 0)
     assert said in ended.err
+
+
+def test_status_shows_campaigns_under_way_those_that_send_first(campaign: Command, on_database: Command) -> None:
+    campaign(*CREATE, "--start")
+    campaign("create", "later", "--template", "letter", "--at", "2030-12-01 09:00 UTC")
+    campaign("create", "draft", "--template", "letter")
+
+    shown = on_database("status", "--json").json["campaigns"]
+
+    assert [(line["name"], line["status"], line["sent"]) for line in shown] == [
+        ("july", "running", 0), ("later", "scheduled", 0),
+    ]  # fmt: skip
+    assert "Campaigns" in on_database("status").out
+    assert "starts 2030-12-01" in on_database("status").out

@@ -8,11 +8,14 @@ from dataclasses import fields
 import pytest
 
 from mailworkers.destinations.table import DomainLine, GroupLine
+from mailworkers.campaigns.failures import NotSent
+from mailworkers.campaigns.progress import Campaign, Progress
+from mailworkers.campaigns.segments import Segment
 from mailworkers.doctor.finding import Finding
 from mailworkers.leads.records import ImportLine, Lead, ListLine
 from mailworkers.mail.templates import Rendered, TemplateSource
 from mailworkers.queue.follow import Followed
-from mailworkers.queue.overview import DaemonLine, FailureLine, Figures, Overview, WorkerLine
+from mailworkers.queue.overview import CampaignLine, DaemonLine, FailureLine, Figures, Overview, WorkerLine
 from mailworkers.queue.records import Attempt, JobLine
 from mailworkers.queue.templates import TemplateLine
 from mailworkers.web.ask import Complaint, LocalDaemon
@@ -39,6 +42,7 @@ def section(title: str) -> set[str]:
         ("status", FailureLine),
         ("status", LocalDaemon),
         ("status", Complaint),
+        ("status", CampaignLine),
         ("jobs", JobLine),
         ("jobs", Attempt),
         ("doctor", Finding),
@@ -47,6 +51,10 @@ def section(title: str) -> set[str]:
         ("leads", ListLine),
         ("destinations", GroupLine),
         ("destinations", DomainLine),
+        ("campaign", Campaign),
+        ("campaign", NotSent),
+        ("campaign", Progress),
+        ("campaign", Segment),
         ("templates", TemplateLine),
         ("templates", TemplateSource),
         ("templates", Rendered),
