@@ -11,11 +11,11 @@ from rich.markup import escape
 from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
-from mailworkers.cli.output import console, facts, print_json, span, table
+from mailworkers.cli.output import console, facts, print_json, say, span, table
 from mailworkers.errors import EX_FAILED, MailworkersError
 from mailworkers.queue import change, records
 from mailworkers.queue.change import Changed, Refused
-from mailworkers.queue.records import JobLine, JobRecord, JobStatus, Wanted
+from mailworkers.queue.records import JobLine, JobRecord, JobStatus, Listing, Wanted
 from mailworkers.settings import Settings
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 NOTHING: tuple[object, ...] = (None, "", [], {}, False)
+ALL_JOBS = "mailworkers.email_job_status"  # the view, for what a list does not reach
 COLOURS = {
     "sent": "green",
     "sending": "cyan",
@@ -37,6 +38,7 @@ COLOURS = {
 StateOption = Annotated[JobStatus | None, typer.Option("--status", help="Only jobs in this state.")]
 Workspace = Annotated[str | None, typer.Option("--workspace", help="Only this workspace's jobs.")]
 To = Annotated[str | None, typer.Option("--to", help="Only mails to this address, upper or lower case.")]
+CampaignOption = Annotated[int | None, typer.Option("--campaign", help="Only mails with this campaign_id.")]
 Limit = Annotated[int, typer.Option("--limit", help="At most so many.", min=1, max=1000)]
 JobId = Annotated[int, typer.Argument(help="The job's number.", min=1)]
 PerhapsSent = Annotated[
@@ -54,20 +56,21 @@ def list_(
     status: StateOption = None,
     workspace: Workspace = None,
     to: To = None,
+    campaign: CampaignOption = None,
     limit: Limit = 20,
     as_json: Json = False,
 ) -> None:
     """List the newest jobs, live and ended.
 
-    It looks at the newest 20,000 jobs of each kind, so that it stays quick on any database. Older ones are in the
-    tables: SELECT * FROM mailworkers.email_job_status WHERE …
+    It looks back for at most five seconds, some hundred thousand jobs, so that it stays quick on any database, and says
+    where that was not far enough. Older ones are in the tables: SELECT * FROM mailworkers.email_job_status WHERE …
 
     [dim]$[/dim] mailworkers jobs list --status failed
     [dim]$[/dim] mailworkers jobs list --to ann@example.org --limit 5
     [dim]$[/dim] mailworkers jobs list --status retrying --json | jq '.[].job_id'
     """
-    wanted = Wanted(status, workspace, to, limit)
-    lines = run_async(_list(settings, wanted), settings)
+    found = run_async(_list(settings, Wanted(status, workspace, to, limit, campaign)), settings)
+    lines = found.lines
     if as_json:
         print_json(lines)
     elif lines:
@@ -75,6 +78,8 @@ def list_(
         console().print(table(columns, [_row(line) for line in lines]))
     else:
         console().print("No such jobs.")
+    if found.cut:
+        say(f"only the newest {found.looked_at:,} jobs were looked at; there may be more in {ALL_JOBS}")
 
 
 @app.command("show")
@@ -138,7 +143,7 @@ def settle(
     _tell(run_async(_settle(settings, job_id, sent=sent), settings), as_json=as_json)
 
 
-async def _list(settings: Settings, wanted: Wanted) -> list[JobLine]:
+async def _list(settings: Settings, wanted: Wanted) -> Listing:
     async with opened(settings, READONLY) as database:
         return await records.list_jobs(database.claims, wanted)
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from mailworkers.db.pool import Gateway
 
-# How many rows a list looks at for those that match: it must stay quick on a table of millions.
+# How many rows one query looks at for those that match, and for how long a list goes on with the next ones: no index serves
+# all that may be asked for, and a list must stay quick on a table of millions.
 LOOKED_AT = 20_000
+SEARCH_SECONDS = 5.0
+_ABOVE_ALL = 2**63 - 1
+_END_OF_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 
 LiveStatus = Literal["waiting", "sending", "retrying", "paused"]
 EndedStatus = Literal["sent", "failed", "abandoned", "cancelled", "suppressed", "unknown"]
@@ -46,6 +51,17 @@ class Wanted:
     workspace_id: str | None = None
     to_email: str | None = None
     limit: int = 20
+    campaign_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The jobs found, newest first. `cut` tells that the search ended before it had found as many as were wanted or looked at
+    everything, after `looked_at` rows."""
+
+    lines: list[JobLine]
+    looked_at: int
+    cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +91,46 @@ class JobRecord:
         return str(self.columns["status"])
 
 
-async def list_jobs(database: Gateway, wanted: Wanted) -> list[JobLine]:
-    """The newest jobs that match, among the newest `LOOKED_AT` of each table.
+async def list_jobs(database: Gateway, wanted: Wanted, seconds: float = SEARCH_SECONDS) -> Listing:
+    """The newest jobs that match, as far back as `seconds` reach.
 
     Raises:
         DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
     """
-    where = (wanted.workspace_id, wanted.to_email, LOOKED_AT, wanted.limit)
-    rows: list[Any] = []
+    ends = time.monotonic() + seconds
+    found = Listing([], 0, cut=False)
     if wanted.status is None or wanted.status in LIVE_STATES:
-        rows += await database.fetch("inspect/live" + (f"_{wanted.status}" if wanted.status else ""), *where)
+        name = "inspect/live" + (f"_{wanted.status}" if wanted.status else "")
+        found = _both(found, await _search(database, name, wanted, ends))
     if wanted.status is None or wanted.status in ENDED_STATES:
         name = "inspect/ended" if wanted.status in (None, "sent") else "inspect/ended_not_sent"
-        rows += await database.fetch(name, *where, wanted.status)
-    lines = sorted((JobLine(**row) for row in rows), key=lambda line: line.job_id, reverse=True)
-    return lines[: wanted.limit]
+        found = _both(found, await _search(database, name, wanted, ends))
+    lines = sorted(found.lines, key=lambda line: line.job_id, reverse=True)[: wanted.limit]
+    return replace(found, lines=lines)
+
+
+async def _search(database: Gateway, name: str, wanted: Wanted, ends: float) -> Listing:
+    """Go down one table, `LOOKED_AT` rows at a time, until enough is found, nothing is left, or it is `ends` o'clock."""
+    lines: dict[int, JobLine] = {}
+    looked_at = 0
+    below: Any = _END_OF_TIME if name == "inspect/ended_not_sent" else _ABOVE_ALL
+    status = (wanted.status,) if name.startswith("inspect/ended") else ()
+    while True:
+        where = (wanted.workspace_id, wanted.to_email, LOOKED_AT, wanted.limit, wanted.campaign_id, below, *status)
+        rows = await database.fetch(name, *where)
+        seen, down_to = rows[0]["seen"], rows[0]["down_to"]
+        for row in rows:
+            if row["job_id"] is not None:
+                lines[row["job_id"]] = JobLine(*tuple(row)[2:])
+        looked_at += seen
+        whole = seen < LOOKED_AT or len(lines) >= wanted.limit
+        if whole or down_to == below or time.monotonic() >= ends:
+            return Listing(list(lines.values()), looked_at, cut=not whole)
+        below = down_to
+
+
+def _both(one: Listing, other: Listing) -> Listing:
+    return Listing(one.lines + other.lines, one.looked_at + other.looked_at, one.cut or other.cut)
 
 
 async def read_job(database: Gateway, job_id: int) -> JobRecord | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 Arguments = tuple[str | None, ...]
 
 _LANES = ("{workspace-0,workspace-1,workspace-2}", "{\"\",google,outlook}", "{-100,0,10}", "{0,0,0}")  # fmt: skip
-_LOOK = (None, None, "1000", "50")
+_LOOK = (None, None, "1000", "50", None, "9223372036854775807")
 _RESULTS = ("{1,2,2900}", "{1,2,3}")  # two of them under their lease
 _BUCKETS = ("{worker,worker}", "{large/1,large/2}", "{minute,minute}", "{10,10}", "{1,1}")
 
@@ -71,7 +71,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "inspect/daemons": (),
     "inspect/end": ("5000050",),
     "inspect/ended": (*_LOOK, None),
-    "inspect/ended_not_sent": (*_LOOK, None),
+    "inspect/ended_not_sent": (*_LOOK[:5], "9999-01-01T00:00Z", None),
     "inspect/failures": ("1000",),
     "inspect/figures": (),
     "inspect/job": ("3000",),

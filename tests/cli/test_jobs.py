@@ -6,14 +6,15 @@ import re
 
 import pytest
 
+from mailworkers.queue import records
 from tests.cli.conftest import Command, Sql
 
 INSERT = """INSERT INTO mailworkers.email_jobs (to_email, subject, text_body, workspace_id, scheduled_at)
     VALUES ($1, 'Hello', 'Hi', $2, now() + $3 * interval '1 minute') RETURNING id"""
 SEND = """WITH gone AS (DELETE FROM mailworkers.email_jobs WHERE id = $1 RETURNING *)
-    INSERT INTO mailworkers.email_sends (job_id, created_at, scheduled_at, attempts, workspace_id, job_type, status, to_email,
-        subject, reply, content)
-    SELECT id, created_at, scheduled_at, 1, workspace_id, job_type, $2, to_email, subject, 'because',
+    INSERT INTO mailworkers.email_sends (job_id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, status,
+        to_email, subject, reply, content)
+    SELECT id, campaign_id, created_at, scheduled_at, 1, workspace_id, job_type, $2, to_email, subject, 'because',
         CASE WHEN $2 <> 'sent' THEN to_jsonb(gone) END
     FROM gone"""
 STATUS = "SELECT status FROM mailworkers.email_job_status WHERE job_id = $1"
@@ -25,6 +26,8 @@ FAIL = """WITH failed AS (
         WHERE id = $1 RETURNING id)
     INSERT INTO mailworkers.email_retry_jobs (job_id, next_try_at, attempt, code, workspace_id, class, stage, enhanced_code, text)
     SELECT id, now() + interval '5 min', 1, 451, 'default', 'provider', 'rcpt', '4.3.0', 'greylisted' FROM failed"""
+
+FAIL_ALL = "UPDATE mailworkers.email_jobs SET status = 'retrying', attempts = 1"
 
 
 @pytest.fixture
@@ -80,6 +83,35 @@ def test_lists_are_filtered(on_database: Command, sql: Sql, options: tuple[str, 
     listed = on_database("jobs", "list", "--json", *options).json
 
     assert sorted(line["to_email"] for line in listed) == found
+
+
+@pytest.mark.parametrize("status", ["", "waiting", "retrying", "sent", "failed"])
+def test_a_list_looks_further_back_where_it_finds_nothing(
+    on_database: Command, sql: Sql, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    """Given ten newer jobs of every kind, when one looks at 3 at a time, then the old one is found; and where there is no time
+    for that, it says so."""
+    monkeypatch.setattr(records, "LOOKED_AT", 3)
+    campaign = INSERT.replace("workspace_id", "campaign_id, workspace_id").replace("$2,", "17, $2,")
+    old = int(sql(campaign, "old@a.example", "shop", 0))
+    jobs = [old] + [int(sql(INSERT, f"lead{number}@a.example", "default", 0)) for number in range(10)]
+    if status == "retrying":
+        sql(FAIL_ALL)
+    elif status in ("sent", "failed"):
+        for job in jobs:
+            sql(SEND, job, status)
+    for wanted in (("--to", "old@a.example"), ("--workspace", "shop"), ("--campaign", "17")):
+        options = (*(("--status", status) if status else ()), *wanted)
+
+        found = on_database("jobs", "list", "--json", *options)
+
+        assert [line["job_id"] for line in found.json] == [old]
+        assert "newest" not in found.err
+
+    monkeypatch.setattr(records.list_jobs, "__defaults__", (0.0,))
+    cut = on_database("jobs", "list", "--to", "old@a.example", *(("--status", status) if status else ()))
+    assert "No such jobs" in cut.out
+    assert "only the newest 3 jobs were looked at" in cut.err
 
 
 def test_one_job_is_shown_with_its_failed_attempts(on_database: Command, sql: Sql, job: int) -> None:
