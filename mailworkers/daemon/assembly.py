@@ -90,6 +90,7 @@ class Daemon:
     limiter: Limiter
     warming: Warming
     settling: Settling
+    preparing: Preparing
     crew: Crew
     dispatcher: Dispatcher
     maintenance: Maintenance
@@ -181,7 +182,7 @@ def assemble(
     metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
     return Daemon(
         current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter, warming,
-        settling, crew, dispatcher, maintenance, lookup,
+        settling, preparing, crew, dispatcher, maintenance, lookup,
     )  # fmt: skip
 
 

@@ -101,6 +101,10 @@ class Preparing:
             log.error("composing took too long", job=job.id)  # noqa: TRY400 -- where it hangs is not known here
             return _never(job, f"composing took more than {aside.LONGEST_SECONDS:g} s", FailureClass.SYSTEM)
 
+    def drop_ahead(self) -> None:
+        """Let go what was composed ahead of its turn: the settings that it was composed with are in force no more."""
+        self._ahead = {}
+
     async def _letter(self, job: Job) -> Letter | None:
         reference = job.row["template"]
         if reference is None or job.job_type != SEND_EMAIL:

@@ -293,6 +293,7 @@ class Life:
             log.error("settings not reloaded", problem=str(bad))  # noqa: TRY400 -- expected: one line is enough
         else:
             daemon.current.take(settings)
+            daemon.preparing.drop_ahead()
             logs.set_level(settings.log_level)
             daemon.limiter.configure(limits_from(settings))
             log.info("settings reloaded", changed=changed, needs_restart=needs_restart)

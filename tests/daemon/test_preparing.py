@@ -47,13 +47,14 @@ class Desk:
 
     def __init__(self, *jobs: Job, blobs: Blobs | None = None) -> None:
         self.composed = 0
+        self.sender = "shop@firm1.example"
         self.buffer = Buffer()
         self.buffer.put(jobs)
         self.preparing = Preparing(cast("Gateway", blobs or Blobs()), self._sender, self.buffer.upcoming)
 
     def _sender(self) -> SenderDefaults:
         self.composed += 1
-        return SenderDefaults("shop@firm1.example")
+        return SenderDefaults(self.sender)
 
     async def next(self) -> Prepared | Ended:
         job = self.buffer.take()
@@ -76,6 +77,17 @@ async def test_the_next_jobs_are_composed_with_the_first_and_once() -> None:
     assert [mail.mail.content.split(b"Hi ")[1] for mail in (first, *others) if isinstance(mail, Prepared)] == [
         b"%d\r\n" % number for number in range(AHEAD_JOBS + 1)
     ]
+
+
+async def test_what_was_composed_ahead_with_other_settings_is_composed_anew() -> None:
+    desk = Desk(*[a_job(number) for number in range(3)])
+    await desk.next()
+
+    desk.sender = "other@firm1.example"
+    desk.preparing.drop_ahead()
+    later = [await desk.next() for _ in range(2)]
+
+    assert [mail.mail.envelope.mail_from for mail in later if isinstance(mail, Prepared)] == ["other@firm1.example"] * 2
 
 
 async def test_a_row_that_cannot_be_a_mail_ends_alone() -> None:
