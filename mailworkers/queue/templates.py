@@ -226,7 +226,8 @@ class Shelf:
                 f"campaign {wanted.campaign} has no revision {wanted.revision} in workspace {shown(workspace_id)}",
                 "Create jobs of a campaign by creating a campaign",
             )
-        place.letter, place.version, place.chars = plain.with_common(variables(data)), plain.source.version, len(data)
+        place.letter = await _beside(lambda: plain.with_common(variables(data)), plain.source)
+        place.version, place.chars = plain.source.version, plain.source.chars + len(data)
         self._bound()
 
     def _bound(self) -> None:
@@ -254,10 +255,14 @@ def _source(name: str, row: Any) -> TemplateSource:
 
 
 async def _compiled(source: TemplateSource) -> Letter:
+    return await _beside(lambda: compile_template(source), source)
+
+
+async def _beside(compiling: Callable[[], Letter], source: TemplateSource) -> Letter:
     """Beside the event loop, where the largest take half a second."""
     try:
         async with asyncio.timeout(COMPILE_SECONDS):
-            return await asyncio.get_running_loop().run_in_executor(_compiler, compile_template, source)
+            return await asyncio.get_running_loop().run_in_executor(_compiler, compiling)
     except TimeoutError:
         late = f'template "{source}" could not be compiled within {COMPILE_SECONDS:g} s'
         raise TemplateNotReady(late, "Look at what else this machine is doing") from None

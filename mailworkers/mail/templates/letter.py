@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Template, TemplateSyntaxError, UndefinedError
+from jinja2 import Template, TemplateSyntaxError, UndefinedError, nodes
 
 from mailworkers.errors import ComposeError, TemplateError
 from mailworkers.frozen import frozen
@@ -16,6 +16,7 @@ from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, Budgete
 from mailworkers.mail.templates.complaints import complaint, line_of
 from mailworkers.mail.templates.empty_lines import without_empty_lines
 from mailworkers.mail.templates.environment import LetterEnvironment, environment
+from mailworkers.mail.templates.folding import OWN, folded
 from mailworkers.mail.templates.language import Refused, tamed
 from mailworkers.mail.templates.source import MAX_SOURCE_CHARS, TemplateSource
 
@@ -23,6 +24,16 @@ MAX_SUBJECT_CHARS = 1000  # as a row's own
 MAX_TOKENS = (
     10_000  # of a part, blanks between them counted; a long newsletter has 2,000, and compiling takes 40 µs each
 )
+MOST_PIECES = 500  # worked out once; a millisecond or less each. A long newsletter has fifty
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+FAULTS = (
+    UndefinedError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)  # of values in a template
 
 
 @frozen
@@ -35,13 +46,13 @@ class Rendered:
 
 
 class _Part:
-    """The subject or a body."""
+    """The subject or a body. `common` are variables whose values are known for all mails."""
 
-    def __init__(self, source: TemplateSource, name: str, text: str) -> None:
+    def __init__(self, source: TemplateSource, name: str, text: str, common: Mapping[str, Any] = NOTHING) -> None:
         self.where = f'template "{source}", {name}'
         self._text = text
         self._environment = environment(html=name == "html", missing=source.missing)
-        self._template = self._compiled(self._environment)
+        self._template = self._compiled(self._environment, common)
         self._root = self._template.root_render_func
 
     def render(self, variables: Variables, left: int) -> tuple[str, int]:
@@ -57,16 +68,18 @@ class _Part:
             raise self._placed(bad, bad.message, bad.hint) from None
         except RecursionError:
             raise complaint(self.where, 0, "its macros call each other without end") from None
-        except (UndefinedError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bad:
+        except FAULTS as bad:
             raise self._placed(bad, f"{type(bad).__name__}: {bad}") from None
 
     def _placed(self, bad: Exception, message: str, hint: str = "") -> TemplateError:
         return complaint(self.where, line_of(self._template, bad.__traceback__), message, hint, self._text)
 
-    def _compiled(self, jinja: LetterEnvironment) -> Template:
+    def _compiled(self, jinja: LetterEnvironment, common: Mapping[str, Any]) -> Template:
         try:
             _check_size(self._text, jinja)
             tree = tamed(jinja._parse(self._text, None, None))  # noqa: SLF001 -- parse() would rewrite the traceback
+            if common:
+                tree = folded(tree, frozenset(common), _Pieces(jinja, self.where, common).rendered, jinja)
             return Template.from_code(jinja, jinja.compile(tree, None, self.where), {})
         except Refused as bad:
             raise complaint(self.where, bad.line, bad.message, bad.hint, self._text, bad.near) from None
@@ -74,6 +87,38 @@ class _Part:
             raise complaint(self.where, bad.lineno, bad.message or "it is no template", "", self._text) from None
         except (RecursionError, SyntaxError, ValueError) as bad:
             raise complaint(self.where, 0, f"it cannot be read: {bad}") from None
+
+
+class _Pieces:
+    """Renders pieces of a tree with what all mails have in common. Together they may take what one mail may take.
+
+    Args:
+        jinja: of the part.
+        where: the part, for messages.
+        common: the variables.
+    """
+
+    def __init__(self, jinja: LetterEnvironment, where: str, common: Mapping[str, Any]) -> None:
+        self._jinja = jinja
+        self._where = where
+        self._common = Variables(common)
+        self._steps = STEPS
+        self._pieces = MOST_PIECES
+
+    def rendered(self, piece: nodes.Template) -> str | None:
+        """What a piece becomes by itself; None where it fails, which each mail then does in its own words, and where it is too much."""
+        if self._steps <= 0 or self._pieces <= 0:
+            return None
+        self._pieces -= 1
+        piece.set_environment(self._jinja)
+        template = Template.from_code(self._jinja, self._jinja.compile(piece, None, self._where), {})
+        context = BudgetedContext(self._jinja, self._common, self._steps)
+        try:
+            return _joined(template.root_render_func(context))
+        except (TemplateError, RecursionError, *FAULTS):
+            return None
+        finally:
+            self._steps = context.left
 
 
 def _joined(pieces: Iterable[str]) -> str:
@@ -95,29 +140,41 @@ def _check_size(text: str, jinja: LetterEnvironment) -> None:
         raise Refused(0, f"it has more than {MAX_TOKENS:,} words between braces", "Let data hold the lists")
 
 
+class _Parts:
+    """The three compiled together."""
+
+    def __init__(self, source: TemplateSource, common: Mapping[str, Any] = NOTHING) -> None:
+        self.subject = _Part(source, "subject", source.subject, common)
+        self.html = _Part(source, "html", source.html_body, common) if source.html_body is not None else None
+        self.text = _text_part(source, common)
+
+
 class Letter:
-    """One compiled version, for any number of mails. `common` are variables that all of them see, below their own.
+    """One compiled version, for any number of mails.
 
     Args:
         source: what was stored.
+        common: variables that all its mails have, each below its own of that name. What depends on nothing else is worked out here,
+            once, which takes as long as to compile the letter.
+        parts: of the same version, where it was compiled before.
 
     Raises:
         TemplateError: it is no template, or uses what is not allowed. With the line, and an excerpt that points at it.
     """
 
-    def __init__(self, source: TemplateSource) -> None:
+    def __init__(
+        self, source: TemplateSource, common: Mapping[str, Any] = NOTHING, parts: _Parts | None = None
+    ) -> None:
         self.source = source
-        self.common: Mapping[str, Any] = {}
-        self._subject = _Part(source, "subject", source.subject)
-        self._html = _Part(source, "html", source.html_body) if source.html_body is not None else None
         self._made_from_html = source.text_body is None
-        self._text = self._text_part(source)
+        self._common = common
+        self._shared = frozenset(common) - OWN
+        self._parts = parts or _Parts(source)
+        self._folded = _Parts(source, common) if self._shared else self._parts
 
     def with_common(self, variables: Mapping[str, Any]) -> Letter:
-        """The same letter, compiled once for both, whose mails see these variables where they have none of that name."""
-        other = copy.copy(self)
-        other.common = variables
-        return other
+        """The same letter for mails that have these variables in common."""
+        return Letter(self.source, variables, self._parts)
 
     def render(self, data: Mapping[str, Any], *, subject: str | None = None) -> Rendered:
         """The letter for one recipient.
@@ -129,17 +186,19 @@ class Letter:
         Raises:
             TemplateError: one line that names the template, its part and line, the reason and what to do.
         """
-        variables = Variables(data)
+        parts = self._folded if self._shared.isdisjoint(data) else self._parts
+        variables = Variables(self._common)
+        variables.update(data)
         left = STEPS
         if subject is None:
-            subject, left = self._subject.render(variables, left)
+            subject, left = parts.subject.render(variables, left)
             self._check_subject(subject)
         variables["subject"] = subject
         html = text = None
-        if self._html is not None:
-            html, left = self._html.render(variables, left)
-        if self._text is not None:
-            text, left = self._text.render(variables, left)
+        if parts.html is not None:
+            html, left = parts.html.render(variables, left)
+        if parts.text is not None:
+            text, left = parts.text.render(variables, left)
             if self._made_from_html:
                 text = without_empty_lines(text)
         return Rendered(subject, text, html)
@@ -148,29 +207,30 @@ class Letter:
         """A line end in a name could begin another header: it is refused, not mended, so that somebody sees it."""
         if len(subject) > MAX_SUBJECT_CHARS:
             raise TemplateError(
-                f"{self._subject.where}: it has {len(subject):,} characters, at most {MAX_SUBJECT_CHARS:,} fit",
+                f"{self._parts.subject.where}: it has {len(subject):,} characters, at most {MAX_SUBJECT_CHARS:,} fit",
                 "Shorten it with |truncate",
             )
         try:
             check_one_line(subject, "it")
         except ComposeError as bad:
-            raise TemplateError(f"{self._subject.where}: {bad}") from None
+            raise TemplateError(f"{self._parts.subject.where}: {bad}") from None
 
-    def _text_part(self, source: TemplateSource) -> _Part | None:
-        if source.text_body is not None:
-            return _Part(source, "text", source.text_body)
-        if source.html_body is None:
-            raise TemplateError(f'template "{source}" has neither a text nor HTML')
-        # It takes a sixth of a second to import, which commands without a template need not wait for.
-        from mailworkers.mail.templates.text_from_html import HtmlRefused, text_source  # noqa: PLC0415
 
-        try:
-            made = text_source(source.html_body, environment(html=True, missing=source.missing).lexer)
-            return _Part(source, "text made from the html", made)
-        except (HtmlRefused, TemplateError) as bad:
-            raise TemplateError(
-                f'template "{source}": no text part can be made from its html: {bad}', "Give it a text of its own"
-            ) from None
+def _text_part(source: TemplateSource, common: Mapping[str, Any]) -> _Part | None:
+    if source.text_body is not None:
+        return _Part(source, "text", source.text_body, common)
+    if source.html_body is None:
+        raise TemplateError(f'template "{source}" has neither a text nor HTML')
+    # It takes a sixth of a second to import, which commands without a template need not wait for.
+    from mailworkers.mail.templates.text_from_html import HtmlRefused, text_source  # noqa: PLC0415
+
+    try:
+        made = text_source(source.html_body, environment(html=True, missing=source.missing).lexer)
+        return _Part(source, "text made from the html", made, common)
+    except (HtmlRefused, TemplateError) as bad:
+        raise TemplateError(
+            f'template "{source}": no text part can be made from its html: {bad}', "Give it a text of its own"
+        ) from None
 
 
 def compile_template(source: TemplateSource) -> Letter:

@@ -24,7 +24,7 @@ def rendered(row: Mapping[str, Any], letter: Letter) -> Rendered:
         ComposeError: the template cannot be rendered with this data, or the data is no JSON object.
     """
     given = variables(row["data"])
-    addressed = {**letter.common, "to_email": row["to_email"], "to_name": row["to_name"], **given}
+    addressed = {"to_email": row["to_email"], "to_name": row["to_name"], **given}
     return letter.render(addressed, subject=row["subject"])
 
 
