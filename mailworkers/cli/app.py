@@ -23,6 +23,7 @@ from mailworkers.cli import (
     top,
     url,
     version,
+    warmup,
 )
 from mailworkers.cli.help import flowing, without_flag_types
 
@@ -60,6 +61,7 @@ app.command("send", rich_help_panel=SENDING)(send.send)
 app.add_typer(leads.app, name="leads", rich_help_panel=SENDING)
 app.add_typer(templates.app, name="templates", rich_help_panel=SENDING)
 app.add_typer(campaign.app, name="campaign", rich_help_panel=SENDING)
+app.add_typer(warmup.app, name="warmup", rich_help_panel=SENDING)
 app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)

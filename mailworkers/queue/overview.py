@@ -130,7 +130,7 @@ async def read_overview(database: Gateway) -> Overview:
         FailureLine(row["class"], row["code"], row["enhanced_code"], row["times"], row["last_at"], row["example"])
         for row in await database.fetch("inspect/failures", FAILURES_COUNTED)
     )
-    warnings = (*_of_daemons(daemons, queue), *await _of_the_database(database))
+    warnings = (*_of_daemons(daemons, queue), *await _of_the_database(database), *await _of_warm_ups(database))
     campaigns = tuple(CampaignLine(**row) for row in await database.fetch("campaigns/running", MOST_CAMPAIGNS))
     version = int(await database.fetchval("inspect/schema_version"))
     return Overview(
@@ -168,3 +168,11 @@ async def _of_the_database(database: Gateway) -> list[str]:
     if row["strays"]:
         found.append("history rows lie in a default partition: check that a daemon runs and may make partitions")
     return found
+
+
+async def _of_warm_ups(database: Gateway) -> list[str]:
+    return [
+        f"the warm-up of {row['sender']} is {row['status']}{': ' + row['why'] if row['why'] else ''}; "
+        f"its mails wait for `mailworkers warmup resume {row['sender']}`"
+        for row in await database.fetch("inspect/warm_ups")
+    ]

@@ -321,15 +321,15 @@ GRANT SELECT ON mailworkers.warm_up_status TO mailworkers_app;
 
 INSERT INTO mailworkers.warmup_schedules (name, shipped, title, source) VALUES
     ('braze-conservative', true, 'Three weeks from 50 to 8,000 a day: for senders without a history',
-     'Braze, "IP warming", Conservative: https://www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
+     'Braze, "IP warming", Conservative: www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
     ('braze-moderate', true, 'Three weeks from 50 to 1,000,000 a day: for most senders',
-     'Braze, "IP warming", Moderate: https://www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
+     'Braze, "IP warming", Moderate: www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
     ('braze-aggressive', true, 'Seventeen days from 50 to 4,000,000 a day: for senders with a good name',
-     'Braze, "IP warming", Aggressive: https://www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
+     'Braze, "IP warming", Aggressive: www.braze.com/docs/user_guide/message_building_by_channel/email/email_setup/ip_warming'),
     ('sendgrid-automated', true, 'Six weeks from 480 a day on, two fifths more each day',
-     'Twilio SendGrid, "Warming Up an IP Address", its hourly limits × 24: https://www.twilio.com/docs/sendgrid/concepts/reputation/warm-up-ip-addresses'),
+     'Twilio SendGrid, "Warming Up an IP Address", its hourly limits × 24: www.twilio.com/docs/sendgrid/concepts/reputation/warm-up-ip-addresses'),
     ('oracle-responsys', true, 'One week by mailbox provider, from 32,500 a day: for known senders with large lists',
-     'Oracle Responsys, "IP warmup schedule overview": https://docs.oracle.com/en/cloud/saas/marketing/responsys-user/Account_IPwarmupSchedule.htm');
+     'Oracle Responsys, "IP warmup schedule overview": docs.oracle.com/en/cloud/saas/marketing/responsys-user/Account_IPwarmupSchedule.htm');
 
 INSERT INTO mailworkers.warmup_quotas (schedule, destination_group, day, quota)
 SELECT published.schedule, published.destination_group, daily.day, daily.quota * published.factor

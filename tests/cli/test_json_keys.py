@@ -18,6 +18,7 @@ from mailworkers.queue.follow import Followed
 from mailworkers.queue.overview import CampaignLine, DaemonLine, FailureLine, Figures, Overview, WorkerLine
 from mailworkers.queue.records import Attempt, JobLine
 from mailworkers.queue.templates import TemplateLine
+from mailworkers.warming.records import QuotaLine, ScheduleLine, WarmUpLine
 from mailworkers.web.ask import Complaint, LocalDaemon
 from tests.support.program import PROJECT
 
@@ -55,6 +56,9 @@ def section(title: str) -> set[str]:
         ("campaign", NotSent),
         ("campaign", Progress),
         ("campaign", Segment),
+        ("warmup", ScheduleLine),
+        ("warmup", QuotaLine),
+        ("warmup", WarmUpLine),
         ("templates", TemplateLine),
         ("templates", TemplateSource),
         ("templates", Rendered),

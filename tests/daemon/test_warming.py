@@ -97,10 +97,10 @@ async def test_others_go_on(settings: Settings, owner: Any, sink: Sink) -> None:
     # given a sender whose quota for one provider is used up soon
     await warm_ups.start(owner, 100, google=2)
     # when it sends there, elsewhere and without a campaign, and another sender sends there too
-    await insert(owner, 6, **CAMPAIGN, to_email="ann@gmail.com")
-    await insert(owner, 6, **CAMPAIGN, to_email="ann@other.example")
-    await insert(owner, 3, from_email=NEWS, to_email="bob@gmail.com", priority=20)
-    await insert(owner, 4, from_email="info@shop.example", to_email="ann@gmail.com", campaign_id=7)
+    await insert(owner, 6, **CAMPAIGN, destination_group="google")
+    await insert(owner, 6, **CAMPAIGN, destination_group="yahoo")
+    await insert(owner, 3, from_email=NEWS, destination_group="google", priority=20)
+    await insert(owner, 4, from_email="info@shop.example", destination_group="google", campaign_id=7)
     async with running_daemon(to(settings, sink)):
         await all_settled(owner)
     # then only what is beyond that one quota waits
