@@ -7,10 +7,10 @@ from dataclasses import fields
 
 import pytest
 
-from mailworkers.destinations.table import DomainLine, GroupLine
 from mailworkers.campaigns.failures import NotSent
 from mailworkers.campaigns.progress import Campaign, Progress
 from mailworkers.campaigns.segments import Segment
+from mailworkers.destinations.table import DomainLine, GroupLine
 from mailworkers.doctor.finding import Finding
 from mailworkers.leads.records import ImportLine, Lead, ListLine
 from mailworkers.mail.templates import Rendered, TemplateSource
