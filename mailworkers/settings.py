@@ -178,6 +178,15 @@ class Settings(BaseSettings):
         le=90,
     )
     claim_batch: int = setting(500, "At most so many jobs in one claim.", unit="jobs", ge=1, le=10_000)
+    campaign_window: int = setting(
+        10_000,
+        "Jobs of a campaign that may be live at once: it is made ahead of the senders by so much. Where many run they share it, down to "
+        "200 each.",
+        unit="jobs",
+        reload=True,
+        ge=200,
+        le=1_000_000,
+    )
     poll_seconds: float = setting(
         1.0, "How often to look for work when no notification came; jittered.", unit="s", gt=0, le=60
     )

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mailworkers.campaigns.making import Making
 from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.campaigning import Campaigning
 from mailworkers.daemon.crew import Crew
 from mailworkers.daemon.dispatcher import Dispatcher, Line
 from mailworkers.daemon.domains import lookup_of_domains, noted_by
@@ -70,6 +72,10 @@ class Current:
         """Months of history."""
         return self.settings.retention_months
 
+    def campaign_window(self) -> int:
+        """Jobs of a campaign that may be live at once."""
+        return self.settings.campaign_window
+
 
 @dataclass(slots=True)
 class Daemon:
@@ -94,6 +100,7 @@ class Daemon:
     crew: Crew
     dispatcher: Dispatcher
     maintenance: Maintenance
+    campaigning: Campaigning
     lookup: Lookup | None
 
 
@@ -179,10 +186,15 @@ def assemble(
             retry_schedule=current.schedule,
         )
     )  # fmt: skip
+    campaigning = Campaigning(
+        Making(database.claims, database.campaigns), trouble, heartbeat.campaigns_changed,
+        window=current.campaign_window,
+        hold=_hold(book, buffer, settling, heartbeat),
+    )  # fmt: skip
     metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
     return Daemon(
         current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter, warming,
-        settling, preparing, crew, dispatcher, maintenance, lookup,
+        settling, preparing, crew, dispatcher, maintenance, campaigning, lookup,
     )  # fmt: skip
 
 
@@ -204,3 +216,18 @@ def _rest(book: LaneBook, vitals: Vitals) -> Callable[[Lane, float, str], None]:
         vitals.resting_lanes[str(lane)] = reason
 
     return rest
+
+
+def _hold(book: LaneBook, buffer: Buffer, settling: Settling, heartbeat: Heartbeat) -> Callable[[frozenset[int]], None]:
+    before: frozenset[int] = frozenset()
+
+    def hold(campaigns: frozenset[int]) -> None:
+        nonlocal before
+        book.hold(campaigns)
+        if campaigns and len(buffer):
+            settling.release(buffer.take_out(lambda job: job.row["campaign"] in campaigns))
+        if before - campaigns:  # no insert tells the dispatcher that there is work again
+            heartbeat.woken.set()
+        before = campaigns
+
+    return hold

@@ -115,6 +115,7 @@ class Maintenance:
         await gateway.execute("maintenance/purge_keys", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_blobs", months, PURGE_BATCH)
         await gateway.execute("maintenance/purge_metrics", METRICS_DAYS)
+        await gateway.execute("maintenance/purge_progress", months)
         await gateway.execute("leases/forget")
         await gateway.execute("limits/purge", PURGE_BATCH)
         await gateway.execute("destinations/forget", LEARNED_DAYS, PURGE_BATCH)

@@ -163,6 +163,7 @@ class Life:
             ("marks", daemon.marks.run()),
             ("maintenance", daemon.maintenance.run()),
             ("dispatcher", daemon.dispatcher.run()),
+            ("campaigns", daemon.campaigning.run()),
             ("scaling", daemon.trouble.keep_doing("scaling", INTERVAL_SECONDS, self._scale)),
             (
                 "schema watch",

@@ -1,4 +1,4 @@
-"""Bounded calls to PostgreSQL: three small pools, so that heartbeats and acks never wait behind claims."""
+"""Bounded calls to PostgreSQL: small pools, so that heartbeats and acks never wait behind claims, nor these behind campaigns."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ CLOSE_SECONDS = 3.0  # part of the time that systemd grants for stopping
 CLAIM_CONNECTIONS = 3  # dispatcher, health and commands
 ACK_CONNECTIONS = 1  # acks follow each other: one group commit at a time
 LEASE_CONNECTIONS = 1
+CAMPAIGN_CONNECTIONS = 1  # opened when first needed: a database without campaigns is spared it
 IDLE_LIFETIME_SECONDS = 300.0
 # Errors that asyncpg and the event loop raise where the database or the way to it is at fault.
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -152,28 +153,32 @@ class Gateway:
 
 
 class Database:
-    """The three gateways of one process, and its queries. `on_moved` is called where the server that they lead to became
+    """The gateways of one process, and its queries. `on_moved` is called where the server that they lead to became
     read-only, so that whatever else is connected to it leaves too."""
 
-    def __init__(self, claims: Gateway, acks: Gateway, leases: Gateway, queries: Queries, dsn: str) -> None:
+    def __init__(
+        self, claims: Gateway, acks: Gateway, leases: Gateway, campaigns: Gateway, queries: Queries, dsn: str
+    ) -> None:
         self.claims = claims
         self.acks = acks
         self.leases = leases
+        self.campaigns = campaigns
+        self._all = (claims, acks, leases, campaigns)
         self.queries = queries
         self.dsn = dsn
         self.on_moved: Callable[[], None] = lambda: None
-        for gateway in (claims, acks, leases):
+        for gateway in self._all:
             gateway.on_read_only = self._leave
 
     async def _leave(self) -> None:
         """One gateway met a read-only server: the others are not to find out by themselves, each at its time."""
-        for gateway in (self.claims, self.acks, self.leases):
+        for gateway in self._all:
             await gateway.expire()
         self.on_moved()
 
     @classmethod
     async def connect(cls, settings: Settings, dsn: str) -> Self:
-        """Open the pools, with one live connection in each as proof.
+        """Open the pools, with one live connection as proof in each that is always needed.
 
         Args:
             settings: time-outs, schema and names.
@@ -188,40 +193,50 @@ class Database:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 pooled = await pooler.leads_through_a_pooler(dsn, CONNECT_SECONDS)
-            for role, size in (("claims", CLAIM_CONNECTIONS), ("acks", ACK_CONNECTIONS), ("leases", LEASE_CONNECTIONS)):
+            for role, at_once, size in (
+                ("claims", 1, CLAIM_CONNECTIONS),
+                ("acks", 1, ACK_CONNECTIONS),
+                ("leases", 1, LEASE_CONNECTIONS),
+                ("campaigns", 0, CAMPAIGN_CONNECTIONS),
+            ):
                 async with asyncio.timeout(CONNECT_SECONDS):
-                    pool = await _open_pool(settings, dsn, role, size, pooled=pooled)
+                    pool = await _open_pool(settings, dsn, role, (at_once, size), pooled=pooled)
                 opening = pooler.for_one_transaction(server_settings(settings, role)) if pooled else ""
                 gateways.append(Gateway(pool, queries, settings.database_timeout_seconds, opening))
         except (*FAULTS, ValueError) as fault:
             for gateway in gateways:
                 await gateway.close()
             raise as_ours(fault, "connecting") from fault
-        claims, acks, leases = gateways
-        return cls(claims, acks, leases, queries, dsn)
+        claims, acks, leases, campaigns = gateways
+        return cls(claims, acks, leases, campaigns, queries, dsn)
 
     async def close(self) -> None:
         """Close all pools, bounded."""
         async with asyncio.TaskGroup() as group:
-            for gateway in (self.claims, self.acks, self.leases):
+            for gateway in self._all:
                 group.create_task(gateway.close())
 
     @property
     def statements(self) -> int:
         """Queries that were run since the start."""
-        return self.claims.statements + self.acks.statements + self.leases.statements
+        return sum(gateway.statements for gateway in self._all)
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Of each pool: connections open, and of them idle."""
-        return {"claims": self.claims.size, "acks": self.acks.size, "leases": self.leases.size}
+        return {
+            "claims": self.claims.size,
+            "acks": self.acks.size,
+            "leases": self.leases.size,
+            "campaigns": self.campaigns.size,
+        }
 
 
-async def _open_pool(settings: Settings, dsn: str, role: str, size: int, *, pooled: bool) -> asyncpg.Pool:
+async def _open_pool(settings: Settings, dsn: str, role: str, size: tuple[int, int], *, pooled: bool) -> asyncpg.Pool:
     options = server_settings(settings, role)
     return await asyncpg.create_pool(
         dsn,
-        min_size=1,
-        max_size=size,
+        min_size=size[0],
+        max_size=size[1],
         timeout=CONNECT_SECONDS,
         command_timeout=settings.database_timeout_seconds,
         max_inactive_connection_lifetime=IDLE_LIFETIME_SECONDS,

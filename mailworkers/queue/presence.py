@@ -39,13 +39,16 @@ class Presence:
         connection.add_termination_listener(self._ended)
 
     @classmethod
-    async def open(cls, settings: Settings, dsn: str, woken: asyncio.Event) -> Presence:
+    async def open(
+        cls, settings: Settings, dsn: str, woken: asyncio.Event, campaigns: asyncio.Event | None = None
+    ) -> Presence:
         """Connect, and listen where there are sessions.
 
         Args:
             settings: names and time-outs; DIRECT_DATABASE_URL wins over `dsn`.
             dsn: the database.
-            woken: set at each notification, so that any number of them costs one look.
+            woken: set at each notification of new jobs, so that any number of them costs one look.
+            campaigns: likewise, where a campaign's state has changed.
 
         Raises:
             DatabaseUnavailable, DatabaseRefused: as `connect_once`.
@@ -60,6 +63,8 @@ class Presence:
             presence = cls(connection, queries, sessions=sessions, woken=woken)
             if sessions:
                 await connection.add_listener(f"{settings.db_schema}_jobs", presence._heard)
+                if campaigns is not None:
+                    await connection.add_listener(f"{settings.db_schema}_campaigns", lambda *_said: campaigns.set())
         except FAULTS as fault:
             connection.terminate()
             raise as_ours(fault, "opening the session") from fault

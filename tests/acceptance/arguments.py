@@ -46,6 +46,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "campaigns/start": ("2", None),
     "campaigns/start_due": (),
     "campaigns/target": ("1",),
+    "campaigns/stop": ("1", "a lead has no address"),
     "campaigns/tell": (),
     "change/bring_back": ("5000050", "{failed,abandoned,cancelled}", None),
     "change/cancel": ("3000", "not wanted any more"),
@@ -126,6 +127,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "maintenance/make_partitions": ("2",),
     "maintenance/purge_blobs": ("12", "100"),
     "maintenance/purge_keys": ("12", "100"),
+    "maintenance/purge_progress": ("12",),
     "maintenance/purge_metrics": ("35",),
     "queue/ack_failed": (
         *_RESULTS, "{NULL,failed,failed}", "{300,0,0}", "{t,t,t}", "{network,provider,provider}", "{final,rcpt,rcpt}",
