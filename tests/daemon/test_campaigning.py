@@ -41,7 +41,7 @@ async def test_a_campaign_writes_once_to_each_lead_that_matches(settings: Settin
     # given leads of whom half live in Bonn, one of whom has unsubscribed
     await prepare(owner, 3000)
     await owner.execute("UPDATE mailworkers.leads SET status = 'unsubscribed' WHERE email = 'reader2@a.example'")
-    refusals = {"reader4@gmail.com": "550 5.1.1 unknown"}
+    refusals = {"reader4@b.example": "550 5.1.1 unknown"}
 
     # when a campaign to those runs
     async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink, campaign_window=200)):
@@ -257,7 +257,7 @@ async def test_a_row_that_cannot_be_made_stops_its_campaign_alone(settings: Sett
     await prepare(owner, 10)
     await prepare(owner, 10, "other")
     await owner.execute(
-        "ALTER TABLE mailworkers.email_jobs ADD CONSTRAINT no_one CHECK (to_email <> 'reader7@gmail.com' OR workspace_id = 'other')"
+        "ALTER TABLE mailworkers.email_jobs ADD CONSTRAINT no_one CHECK (to_email <> 'reader7@b.example' OR workspace_id = 'other')"
     )
     async with Sink() as sink, running_daemon(to(settings, sink)):
         broken = await start(owner)

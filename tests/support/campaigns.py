@@ -12,9 +12,12 @@ SAVE = (
 )
 LEADS = """
 INSERT INTO mailworkers.leads (workspace_id, email, name, data)
-SELECT $2::text, 'reader' || n || '@' || (ARRAY['example.org', 'gmail.com', 'a.example'])[n % 3 + 1], 'Reader ' || n,
+SELECT $2::text, 'reader' || n || '@' || (ARRAY['example.org', 'b.example', 'a.example'])[n % 3 + 1], 'Reader ' || n,
     jsonb_build_object('city', (ARRAY['Bonn', 'Köln'])[n % 2 + 1], 'age', (n % 80)::text)
 FROM generate_series(1, $1::integer) AS n
+"""
+GROUP = """
+INSERT INTO mailworkers.destination_domains (domain, destination_group) VALUES ('b.example', 'google') ON CONFLICT DO NOTHING
 """
 CREATE = """
 SELECT mailworkers.create_campaign($1, 'letter', workspace_id => $2, data => '{"shop": "the shop"}', start_at => $3,
@@ -35,6 +38,7 @@ KINDS = ("made", "live", "sent", "failed", "abandoned", "cancelled", "suppressed
 
 async def prepare(owner: Any, leads: int, workspace: str = "default") -> None:
     """A template and so many leads, of whom one in two lives in Bonn and one in three has Google's mail."""
+    await owner.execute(GROUP)
     await owner.execute(LEADS, leads, workspace)
     await owner.fetchval(SAVE, workspace)
 
