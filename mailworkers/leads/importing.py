@@ -1,4 +1,4 @@
-"""`import_leads`: a file becomes leads, a thousand rows a transaction, while the next thousand are read and checked."""
+"""`import_leads`: a file becomes leads, a chunk a transaction, while the next one is read and checked."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mailworkers.leads.rows import NONE_LEFT
 from mailworkers.leads.strangers import Strangers
 
 ROWS_AT_A_TIME: Final = 100  # about half a ms; between them, the database's answers are looked at
+TELL_SECONDS: Final = 0.34  # between notifications: with the one of the end, never more than four a second
 INTERRUPT_SECONDS: Final = 2.0
 
 
@@ -55,7 +56,7 @@ class Progress:
 async def import_leads(
     database: Database, wanted: Wanted, on_progress: Callable[[Progress], None] = lambda _progress: None
 ) -> Progress:
-    """Import a list of contacts. Killed at any moment, the same call goes on after the last committed thousand rows.
+    """Import a list of contacts. Killed at any moment, the same call goes on after the last committed chunk.
 
     Args:
         database: where to.
@@ -91,6 +92,7 @@ async def _merged(
     tell: Callable[[Progress], None],
 ) -> Progress:
     began = time.monotonic()
+    pace = Pace()
     under_way: tuple[asyncio.Task[Outcome], Chunk] | None = None
 
     async def settled(progress: Progress) -> Progress:
@@ -106,7 +108,9 @@ async def _merged(
             async for chunk in made:
                 ready = await prepare(target, strangers, chunk)
                 progress = await settled(progress)
-                merging = merge(database.claims, database.queries, target, strangers, ready)
+                merging = merge(
+                    database.claims, database.queries, target, strangers, ready, tell=pace.due(last=chunk.last)
+                )
                 under_way = (asyncio.create_task(merging), chunk)
         return await settled(progress)
     except BaseException:
@@ -124,6 +128,21 @@ async def _interrupt(database: Database, import_id: int) -> None:
             await database.claims.execute("leads/interrupt", import_id)
     except (DatabaseError, TimeoutError):
         return
+
+
+class Pace:
+    """When listeners are told of a chunk: of the first, of the last, and now and then between them."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def due(self, *, last: bool) -> bool:
+        """Whether to tell of this one."""
+        now = time.monotonic()
+        if now < self._next and not last:
+            return False
+        self._next = now + TELL_SECONDS
+        return True
 
 
 class _Reading:
@@ -173,7 +192,7 @@ class _Reading:
             first_line=first,
             last_line=last_line,
             digest=self._lines.digest(),
-            bytes_read=self._lines.bytes_read,
+            bytes_read=self._lines.bytes_used,
             last=last,
         )
 

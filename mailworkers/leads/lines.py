@@ -39,7 +39,9 @@ class Lines:
         self._decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if "16" not in encoding else "replace")
         self._end = ""
         self._hash = hashlib.blake2b(digest_size=DIGEST_BYTES)
-        self.bytes_read = 0
+        self._bytes_read = 0
+        self._decoded = 0  # characters
+        self._used = 0
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         """All lines.
@@ -49,7 +51,9 @@ class Lines:
         """
         first, rest = 1, ""
         async for piece in self._pieces():
-            rest += self._decoder.decode(piece)
+            text = self._decoder.decode(piece)
+            self._decoded += len(text)
+            rest += text
             lines = self._split(rest)
             rest = lines.pop()
             if len(rest) > LONGEST_LINE:
@@ -60,14 +64,23 @@ class Lines:
             if lines:
                 yield Block([line + self._end for line in lines], first, last=False)
                 first += len(lines)
-        rest += self._decoder.decode(b"", final=True)
+        text = self._decoder.decode(b"", final=True)
+        self._decoded += len(text)
+        rest += text
         lines = self._split(rest) if rest else [""]
         unended = lines.pop()
         yield Block([line + self._end for line in lines] + ([unended] if unended else []), first, last=True)
 
     def used(self, lines: list[str]) -> None:
         """These lines, which follow those before, have become rows."""
-        self._hash.update("".join(lines).encode("utf-8", "surrogatepass"))
+        text = "".join(lines)
+        self._used += len(text)
+        self._hash.update(text.encode("utf-8", "surrogatepass"))
+
+    @property
+    def bytes_used(self) -> int:
+        """Of the source, about: what was read, less the part of it that no row has used yet."""
+        return self._bytes_read * self._used // max(self._decoded, 1)
 
     def digest(self) -> bytes:
         """Of all lines used so far."""
@@ -75,10 +88,10 @@ class Lines:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         if self._head:
-            self.bytes_read = len(self._head)
+            self._bytes_read = len(self._head)
             yield self._head
         async for piece in self._source.blocks():
-            self.bytes_read += len(piece)
+            self._bytes_read += len(piece)
             yield piece
 
     def _split(self, text: str) -> list[str]:

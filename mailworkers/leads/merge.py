@@ -73,7 +73,9 @@ async def prepare(target: Target, strangers: Strangers, chunk: Chunk) -> Ready:
     return Ready(chunk, emails, lines, in_doubt)
 
 
-async def merge(gateway: Gateway, queries: Queries, target: Target, strangers: Strangers, ready: Ready) -> Outcome:
+async def merge(
+    gateway: Gateway, queries: Queries, target: Target, strangers: Strangers, ready: Ready, *, tell: bool
+) -> Outcome:
     """Write a chunk, and count it.
 
     Args:
@@ -82,6 +84,7 @@ async def merge(gateway: Gateway, queries: Queries, target: Target, strangers: S
         target: where the leads go.
         strangers: what is certainly new there.
         ready: the chunk after those that are committed.
+        tell: whether listeners hear of it.
 
     Raises:
         LeadsError: another process goes on with the same import.
@@ -94,7 +97,7 @@ async def merge(gateway: Gateway, queries: Queries, target: Target, strangers: S
         for _ in range(TRIES):
             try:
                 async with session.transaction():
-                    return await _Merging(session, queries, target, ready).run(strangers)
+                    return await _Merging(session, queries, target, ready).run(strangers, tell=tell)
             except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, _Gone):
                 strangers.doubt_all()
     raise DatabaseUnavailable(
@@ -115,7 +118,7 @@ class _Merging:
         self._ready = ready
         self._chunk = ready.chunk
 
-    async def run(self, strangers: Strangers) -> Outcome:
+    async def run(self, strangers: Strangers, *, tell: bool) -> Outcome:
         ready = self._ready
         known = await self._known(ready.emails if strangers.all_in_doubt else ready.in_doubt)
         ours = self._target.import_id
@@ -127,7 +130,7 @@ class _Merging:
         if before:
             await self._meet(before)
         outcome = self._outcome(len(new), before)
-        await self._count(outcome)
+        await self._count(outcome, tell=tell)
         return outcome
 
     async def _known(self, emails: list[str]) -> dict[str, Any]:
@@ -176,11 +179,11 @@ class _Merging:
             kept = sum(1 + times[email] for email in before)
         return Outcome(accepted, updated, kept, valid - accepted - updated - kept, len(chunk.rejects))
 
-    async def _count(self, outcome: Outcome) -> None:
+    async def _count(self, outcome: Outcome, *, tell: bool) -> None:
         chunk, number = self._chunk, self._target.import_id
         counted = await self._fetch(
             "leads/commit_chunk", number, chunk.number, chunk.first_line, chunk.last_line, chunk.digest, chunk.bytes_read,
-            outcome.accepted, outcome.updated, outcome.kept, outcome.duplicates, outcome.refused, chunk.last,
+            outcome.accepted, outcome.updated, outcome.kept, outcome.duplicates, outcome.refused, chunk.last, tell,
         )  # fmt: skip
         if not counted:
             raise LeadsError(

@@ -89,7 +89,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "leads/any": ("workspace-1",),
     "leads/begin": ("workspace-1", "new", None, "update", "{}", None, "list.csv", "1000"),
     "leads/change": ("workspace-1", "7", "{1,51}", "{Ann,NULL}", "{\"{}\",\"{}\"}"),
-    "leads/commit_chunk": ("100", "1", "1", "1000", "\\x00", "60000", "900", "50", "0", "30", "20", "f"),
+    "leads/commit_chunk": ("100", "1", "1", "1000", "\\x00", "60000", "900", "50", "0", "30", "20", "f", "t"),
     "leads/enlist": ("1", "{51,101}"),
     "leads/import": ("7",),
     "leads/imports": ("workspace-1", "10000", "20"),

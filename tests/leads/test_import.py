@@ -14,7 +14,7 @@ import pytest
 from mailworkers.db.pool import Database
 from mailworkers.errors import LeadsError
 from mailworkers.leads import records
-from mailworkers.leads.importing import Progress, import_leads
+from mailworkers.leads.importing import Pace, Progress, import_leads
 from mailworkers.leads.ledger import Wanted
 from mailworkers.settings import Settings
 from tests.leads.conftest import Write
@@ -106,6 +106,47 @@ async def test_an_import_that_stops_goes_on_and_counts_nothing_twice(
     again = await import_leads(database, Wanted(tmp_path / "elsewhere.csv"))
     assert again.import_id > done.import_id
     assert counts(again) == {**expected, "accepted": 0, "updated": expected["accepted"]}
+
+
+async def test_progress_is_kept_with_each_chunk_and_told(database: Database, owner: Any, tmp_path: Path) -> None:
+    expected = mixed(tmp_path / "list.csv", ROWS)
+    wanted = Wanted(tmp_path / "list.csv", "acme")
+    told: list[dict[str, Any]] = []
+    await owner.add_listener("mailworkers_progress", lambda *heard: told.append(json.loads(heard[-1])))
+    look = "SELECT total, done, failed FROM mailworkers.progress_tracking WHERE kind = 'import' AND subject_id = 1 AND part = 0"
+
+    # when it stops in its middle
+    with pytest.raises(Stop):
+        await import_leads(database, wanted, stopping_at(3000))
+
+    # then the row holds what is committed, and an estimate of what there is
+    total, done, failed = await owner.fetchrow(look)
+    assert (done, failed) == tuple(
+        await owner.fetchrow("SELECT rows, refused FROM mailworkers.lead_imports WHERE id = 1")
+    )
+    assert 3000 <= done < ROWS
+    assert 0.8 * ROWS < total < 1.2 * ROWS
+
+    # and when it has gone on to its end, both are exact, and listeners have heard of its stop and its end
+    await import_leads(database, wanted)
+    assert tuple(await owner.fetchrow(look)) == (ROWS, ROWS, expected["refused"])
+    assert [(one["kind"], one["id"], one["workspace"]) for one in told] == [("import", 1, "acme")] * len(told)
+    assert [one["status"] for one in told if one["status"] != "running"] == ["interrupted", "finished"]
+    assert {name: told[-1][name] for name in COUNTS[1:]} == {name: expected[name] for name in COUNTS[1:]}
+    assert (told[-1]["done"], told[-1]["total"]) == (ROWS, ROWS)
+
+
+def test_listeners_are_told_at_most_four_times_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mailworkers.leads.importing.time.monotonic", lambda: now)
+    pace, told = Pace(), []
+    for step in range(300):
+        now = 1000.0 + step / 100
+        if pace.due(last=step == 299):
+            told.append(now)
+    assert told[0] == 1000.0
+    assert told[-1] == now
+    assert all(later - earlier >= 1 for earlier, later in zip(told, told[4:], strict=False))
 
 
 async def test_an_import_does_not_go_on_with_another_text(database: Database, tmp_path: Path) -> None:
