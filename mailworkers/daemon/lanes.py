@@ -251,19 +251,27 @@ class LaneBook:
         return max(0.0, min(moments) - now) if moments else None
 
     def oldest_due(self) -> float | None:
-        """Seconds for which the oldest known unclaimed job has been due; None where nothing is. What is held does not wait."""
+        """Seconds for which the oldest known unclaimed job has been due; None where nothing is. What is held does not wait, nor
+        what rests until tomorrow."""
         now = time.monotonic()
+        resting = self.resting_fronts()
         ages = [
             now - front.due_at
             for front in self._fronts.values()
-            if front.due_at <= now and not front.drained and not self._is_held(front)
+            if front.due_at <= now
+            and not (front.drained or self._is_held(front) or (front.lane, front.key[3]) in resting)
         ]
         return max(ages) if ages else None
 
     def due_heads(self, most: int) -> list[Head]:
-        """Where due work is, for counting it; at most `most` fronts. What is held does not count."""
+        """Where due work is, for counting it; at most `most` fronts. What is held or rests by itself does not count."""
         now = time.monotonic()
-        due = [front for front in self._fronts.values() if front.due_at <= now and not self._is_held(front)]
+        resting = self.resting_fronts()
+        due = [
+            front
+            for front in self._fronts.values()
+            if front.due_at <= now and not (self._is_held(front) or (front.lane, front.key[3]) in resting)
+        ]
         return [Head(front.lane, front.key[2], front.key[3], front.from_at, front.from_id, 0.0) for front in due[:most]]
 
     # ------------------------------------------------------------ whose turn it is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,20 @@ def test_a_shorter_rest_does_not_end_a_longer_one(book: LaneBook) -> None:
     book.rest(A, 300.0, "refused")
     book.rest(A, 1.0, "slower")
     assert book.resting()[A][1] == "refused"
+
+
+def test_a_front_that_rests_by_itself_does_not_wait(book: LaneBook) -> None:
+    # given a lane with mail of a campaign and of none
+    book.renew([replace(head(A, priority=10, due_in=-600.0), campaign=7), head(A, due_in=-60.0)])
+    # when the campaign rests there
+    book.rest_front(A, 7, time.monotonic() + 60, "its sender is warmed up enough for today")
+    # then it neither counts nor is late
+    assert book.oldest_due() == pytest.approx(60.0, abs=1.0)
+    assert [due.campaign for due in book.due_heads(10)] == [0]
+    # until its rest is over
+    book.rest_front(A, 7, 0.0, "")
+    assert book.oldest_due() == pytest.approx(600.0, abs=1.0)
+    assert len(book.due_heads(10)) == 2
 
 
 def test_the_age_of_the_oldest_due_job_is_known(book: LaneBook) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mailworkers.daemon.warming import SPREAD_SECONDS
 from mailworkers.settings import Settings
-from tests.support import warm_ups
+from tests.support import campaigns, warm_ups
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
 from tests.support.sink import Sink
@@ -109,6 +109,40 @@ async def test_others_go_on(settings: Settings, owner: Any, sink: Sink) -> None:
     # and what did not wait is counted beyond it
     assert await figures(owner, "google") == (5, 5, 0)
     assert await figures(owner) == (6, 6, 0)
+
+
+async def test_a_campaign_is_left_where_it_stands_until_tomorrow(settings: Settings, owner: Any, sink: Sink) -> None:
+    # given a campaign to sixty readers, forty of them at one provider, whose sender may send eleven mails today, one there
+    await warm_ups.start(owner, 10, 10**6, google=1)
+    await campaigns.prepare(owner, 60)
+    await owner.execute("UPDATE mailworkers.leads SET email = replace(email, '@a.example', '@b.example')")
+    campaign = await campaigns.create(owner)
+    await owner.execute("UPDATE mailworkers.campaign_sends SET from_email = $1", NEWS)
+    small = to(settings, sink, claim_batch=4, max_workers=1, min_workers=1)
+    async with running_daemon(small) as running:
+        await campaigns.ask(owner, "start", campaign)
+
+        async def all_made() -> bool:
+            return bool((await campaigns.progress(owner, campaign))["made"] == 60)
+
+        # when what may go has gone
+        await eventually(all_made, "its mails are made")
+        await eventually(lambda: len(sink.mails) == 11, "the quotas are used up")
+        # then mails that do not wait still go at once, in the same lane
+        await insert(owner, 1, from_email=NEWS, to_email="reset@b.example")
+        await eventually(lambda: len(sink.mails) == 12, "the urgent mail went")
+        # and most of the campaign was never claimed: it is due, and left alone
+        claimed = await owner.fetchval(
+            "SELECT count(*) FROM mailworkers.email_jobs WHERE scheduled_at > now() OR status = 'sending'"
+        )
+        assert 2 <= claimed <= 20
+        assert running.vitals.queue is None or running.vitals.queue.oldest_due_seconds is None
+        # and when the warm-up ends, the rest goes
+        await owner.execute("SELECT mailworkers.stop_warm_up($1)", SENDER)
+        await eventually(lambda: running.vitals.warm_ups == 0, "the daemon knows that it has ended")
+        await owner.execute("UPDATE mailworkers.email_jobs SET scheduled_at = now() WHERE scheduled_at > now()")
+        await campaigns.becomes(owner, campaign, "finished")
+    assert senders(sink) == {NEWS: 61}
 
 
 async def test_mail_without_a_campaign_waits_where_the_warm_up_says_so(
