@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -26,7 +26,7 @@ from mailworkers.daemon.settling import Settling
 from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import Limiter, system_keys, workspace_keys
+from mailworkers.limits import BucketKey, Limiter, system_keys, workspace_keys
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.states import Job, Lane
@@ -189,12 +189,7 @@ class Dispatcher:
         if not wishes:
             return 0
         self._fit_target()
-        try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(self._refresh_tokens(GUESSED_WORKERS))
-                claimed = await self._claim(wishes)
-        except* DatabaseError as errors:
-            raise errors.exceptions[0] from None
+        claimed = await self._claim(wishes, guessed=wishes)
         line.buffer.nudge()
         await asyncio.sleep(0)  # the worker that was woken goes first; the next look can wait
         return claimed
@@ -213,13 +208,23 @@ class Dispatcher:
             return 0
         # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
         worst = max(wish.priority for wish in wishes)
-        return await self._claim([*line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst), *wishes])
+        guessed = line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst)
+        return await self._claim([*guessed, *wishes], guessed=guessed)
 
-    async def _claim(self, wishes: Sequence[Wish]) -> int:
+    async def _claim(self, wishes: Sequence[Wish], guessed: Sequence[Wish]) -> int:
         line = self._line
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
-        claimed = await line.claims.claim(wishes, daemon_id)
+        workspaces = {wish.lane.workspace_id for wish in guessed}
+        if guessed and self._lacking(GUESSED_WORKERS, workspaces):
+            try:
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._refresh_tokens(GUESSED_WORKERS, workspaces))
+                    claimed = await line.claims.claim(wishes, daemon_id)
+            except* DatabaseError as errors:
+                raise errors.exceptions[0] from None
+        else:
+            claimed = await line.claims.claim(wishes, daemon_id)
         # While that claim was under way.
         self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
         line.metrics.claimed(len(claimed), time.perf_counter() - began)
@@ -274,20 +279,25 @@ class Dispatcher:
         limiter = self._line.limiter
         return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *system_keys()))
 
-    async def _refresh_tokens(self, workers: int | None = None) -> None:
+    async def _refresh_tokens(self, workers: int | None = None, workspaces: Collection[str] = ()) -> None:
         """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited.
 
         Args:
             workers: for so many of them only.
+            workspaces: for these too, of which nothing is known to be due.
         """
+        if self._line.limiter.renewal != math.inf:
+            await self._line.limiter.replenish(dict.fromkeys(self._lacking(workers, workspaces), self._target))
+
+    def _lacking(self, workers: int | None, workspaces: Collection[str]) -> list[BucketKey]:
         line = self._line
         if line.limiter.renewal == math.inf:
-            return
+            return []
         keys = [*line.crew.keys(workers), *system_keys()]
-        workspaces = {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}
-        for workspace in workspaces.union(line.buffer.workspaces()):
+        due = {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}
+        for workspace in due.union(line.buffer.workspaces(), workspaces):
             keys += workspace_keys(workspace)
-        await line.limiter.replenish({key: self._target for key in keys if line.limiter.runs_low(key, self._target)})
+        return [key for key in keys if line.limiter.runs_low(key, self._target)]
 
     # ------------------------------------------------------------ nothing to claim now
 

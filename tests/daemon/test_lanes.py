@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from mailworkers.daemon.lanes import MOST_FRONTS_A_CLAIM, LaneBook
+from mailworkers.daemon.lanes import LARGE_CLAIM, MOST_FRONTS_A_CLAIM, LaneBook
 from mailworkers.queue.claim import Head, Wish
 from mailworkers.queue.states import Lane
 from tests.support.jobs import made_up
@@ -173,3 +173,96 @@ def test_the_bounds_of_what_was_claimed_from_last_are_kept_though_nothing_is_lef
     assert [(bound.lane, bound.priority, bound.from_at, bound.from_id) for bound in book.bounds()] == [
         (A, 0, THEN, 9), (C, 0, THEN, 10),
     ]  # fmt: skip
+
+
+def test_workspaces_share_whatever_the_number_of_their_lanes_and_campaigns(book: LaneBook) -> None:
+    many = [Head(Lane("a", group), 0, campaign, THEN, 1, -1.0) for group in ("", "google") for campaign in (0, 7, 8)]
+    book.renew([*many, head(B)])
+    wishes = book.plan(room(60))
+    assert sum(wish.take for wish in wishes if wish.lane == B) == 30
+    assert sorted(wish.take for wish in wishes if wish.lane != B) == [5] * 6
+
+
+def test_the_fronts_of_a_workspace_take_turns_also_in_claims_of_one(book: LaneBook) -> None:
+    fronts = [Head(Lane("a", group), 0, campaign, THEN, 1, -1.0) for group in ("", "google") for campaign in (0, 7)]
+    book.renew(fronts)
+    taken = [book.plan(room(1))[0].key for _ in range(8)]
+    assert taken == [front.key for front in fronts] * 2
+
+
+def test_weights_count_over_claims_of_any_size(book: LaneBook) -> None:
+    book.treat({"b": 3.0}, frozenset())
+    book.renew([head(A), head(B)])
+    got = dict.fromkeys((A, B), 0)
+    for size in (1, 2, 3, 500) * 20:
+        for wish in book.plan(room(size)):
+            got[wish.lane] += wish.take
+    assert abs(got[B] - 3 * got[A]) <= 4
+
+
+def test_what_is_held_or_paused_is_passed_by_and_then_goes_on(book: LaneBook) -> None:
+    book.renew([Head(A, 0, 7, THEN, 1, -60.0), head(B), head(C)])
+    book.hold(frozenset({7}))
+    book.treat({}, frozenset({"b"}))
+    assert shares(book.plan(room(2))) == [(C, 0, 2)]
+    assert [one.lane for one in book.due_heads(10)] == [C]
+    assert book.oldest_due() == pytest.approx(1.0, abs=0.5)
+    book.hold(frozenset())
+    book.treat({}, frozenset())
+    assert {wish.lane for wish in book.plan(room(9))} == {A, B, C}
+
+
+def test_only_held_work_is_no_work(book: LaneBook) -> None:
+    book.renew([Head(A, 0, 7, THEN, 1, -60.0)])
+    book.hold(frozenset({7}))
+    assert book.drained
+    assert book.due_priorities() == []
+
+
+def test_one_campaign_of_a_lane_rests_without_the_others(book: LaneBook, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mailworkers.daemon.lanes.time.monotonic", lambda: now)
+    book.renew([Head(A, 0, 7, THEN, 1, -1.0), Head(A, 0, 8, THEN, 1, -1.0)])
+    book.rest_front(A, 7, 1030.0, "enough for today")
+    assert [wish.campaign for wish in book.plan(room(4))] == [8]
+    assert book.next_due() == pytest.approx(30.0)
+    now = 1030.0
+    assert {wish.campaign for wish in book.plan(room(4))} == {7, 8}
+    book.rest_front(A, 7, 1060.0, "enough for today")
+    book.rest_front(A, 7, 0.0, "")
+    assert book.resting_fronts() == {}
+
+
+def test_a_workspaces_allowance_counts_over_its_lanes(book: LaneBook) -> None:
+    book.renew([head(Lane("a", "")), head(Lane("a", "google")), head(B)])
+    wishes = book.plan(room(100), workspace_allowance=lambda workspace: 5 if workspace == "a" else math.inf)
+    assert sum(wish.take for wish in wishes if wish.lane != B) == 5
+    assert sum(wish.take for wish in wishes) == 100
+
+
+def test_where_work_was_last_is_looked_first_and_only_where_it_is_more_urgent(book: LaneBook) -> None:
+    book.renew([head(A), head(B, priority=10)])
+    book.learn(book.plan(room(4)), [made_up(1, lane=A), made_up(2, lane=A)])
+    book.renew([head(B, priority=10)])
+    assert shares(book.probe(10, lambda _lane: True, better_than=10)) == [(A, 0, 10)]
+    assert book.probe(10, lambda _lane: True, better_than=0) == []
+    assert book.probe(10, lambda lane: lane != A) == []
+
+
+def test_a_claim_that_ended_because_of_its_size_drains_nobody(book: LaneBook) -> None:
+    book.renew([head(A), head(B)])
+    book.learn(book.plan(room(4)), [made_up(1, lane=A, size=LARGE_CLAIM)])
+    wishes = book.plan(room(4))
+    assert {wish.lane for wish in wishes} == {A, B}
+    assert wishes[0].lane == B  # which got nothing
+
+
+def test_of_a_thousand_workspaces_none_is_far_ahead_at_any_time(book: LaneBook) -> None:
+    lanes = [Lane(f"w{number:04}") for number in range(1000)]
+    got = dict.fromkeys(lanes, 0)
+    book.renew([head(lane) for lane in lanes])
+    for _ in range(200):  # 100 mails each, on average
+        for wish in book.plan(room(500)):
+            got[wish.lane] += wish.take
+    assert max(got.values()) <= 110
+    assert min(got.values()) >= 90
