@@ -17,7 +17,11 @@ import pytest
 from tests.faults.cases import CASES
 from tests.support.measured import measured_in
 
-FULL = {"MAILWORKERS_TEST_KILLS": "200", "MAILWORKERS_TEST_HORIZON_JOBS": "2000000"}
+FULL = {
+    "MAILWORKERS_TEST_KILLS": "200",
+    "MAILWORKERS_TEST_HORIZON_JOBS": "2000000",
+    "MAILWORKERS_TEST_CAMPAIGN_KILLS": "100",
+}
 PAGE = Path(__file__).parents[2] / "docs" / "promises.md"
 BEGIN, END = "<!-- cases -->\n", "<!-- end of cases -->\n"
 _IN_NAME = re.compile(r"test_cases?_(\d+)(?:_and_(\d+))?_")

@@ -48,4 +48,8 @@ CASES: dict[int, tuple[str, str]] = {
     40: ("two versions of the daemon during a migration", "the old one goes on where it can, else stops cleanly"),
     41: ("file descriptors exhausted", "backs off, not ready, goes on afterwards"),
     42: ("pgbouncer in transaction mode in front", "everything works; LISTEN past it, or polling"),
+    43: (
+        "SIGKILL while a campaign is made, paused, resumed, cancelled",
+        "counts exact at once, one mail for each lead but case 4's, none after the cancel",
+    ),
 }
