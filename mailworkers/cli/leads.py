@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TextIO
 import typer
 from rich.markup import escape
 
+from mailworkers.cli import leads_watch
 from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.leads_screen import ImportScreen, summary
 from mailworkers.cli.loop import run_async
@@ -27,6 +28,7 @@ from mailworkers.leads.records import ImportLine, Lead, ListLine
 from mailworkers.settings import Settings
 
 app = typer.Typer(help="Import contacts, and look at them.", no_args_is_help=True, rich_markup_mode="rich")
+leads_watch.add_to(app)
 
 File = Annotated[str, typer.Argument(help="CSV or JSON Lines; - reads standard input.", metavar="FILE")]
 Workspace = Annotated[str, typer.Option("--workspace", "-w", help="Whose leads they are.")]
@@ -194,7 +196,7 @@ async def _import(
 
 async def _print_rejects(settings: Settings, import_id: int) -> None:
     async with opened(settings, READONLY) as database:
-        await records.require_import(database.claims, import_id)
+        await records.read_import(database.claims, import_id)
         await _write_rejects(database, import_id, sys.stdout)
 
 

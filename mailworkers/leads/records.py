@@ -73,10 +73,16 @@ async def list_imports(database: Gateway, workspace: str | None, limit: int) -> 
     return [_import(row) for row in await database.fetch("leads/imports", workspace, LOOKED_AT, limit)]
 
 
-async def require_import(database: Gateway, import_id: int) -> None:
-    """Raise LeadsError where there is no such import."""
-    if await database.fetchrow("leads/import", import_id) is None:
+async def read_import(database: Gateway, import_id: int) -> ImportLine:
+    """One import, as it is now.
+
+    Raises:
+        LeadsError: there is none of this number.
+    """
+    row = await database.fetchrow("leads/import", import_id)
+    if row is None:
         raise LeadsError(f"there is no import {import_id}", "See `mailworkers leads imports`")
+    return _import(row)
 
 
 async def rejects(database: Gateway, import_id: int) -> AsyncIterator[Reject]:

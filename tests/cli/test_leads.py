@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 from pathlib import Path
 
@@ -113,3 +114,26 @@ def test_an_interrupt_says_how_to_go_on(database_url: str, sql: Sql, tmp_path: P
     assert process.returncode == 130
     assert "the same command goes on from there" in said
     assert sql("SELECT status FROM mailworkers.lead_imports") == "interrupted"
+
+
+def test_an_import_is_watched_until_it_ends(on_database: Command, sql: Sql, database_url: str, contacts: Path) -> None:
+    # given an import that has been killed: its last sign of life was just now
+    on_database("leads", "import", str(contacts), "--json", *MAPPED)
+    sql(
+        "UPDATE mailworkers.lead_imports SET status = 'running', finished_at = NULL, rows = 3, refused = 0, updated_at = now()"
+    )
+
+    with started("leads", "watch", "1", "--json", DATABASE_URL=database_url) as process:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["rows"] == 3
+        # when somebody goes on with it, and it ends
+        sql("UPDATE mailworkers.lead_imports SET status = 'finished', rows = 4, refused = 1, updated_at = now()")
+        last = json.loads(process.stdout.readline())
+        assert (last["status"], last["rows"]) == ("finished", 4)
+        assert process.wait(END_SECONDS) == 0
+
+    sql("UPDATE mailworkers.lead_imports SET status = 'interrupted'")
+    ended = on_database("leads", "watch", "1")
+    assert ended.code == 1
+    assert "goes on from there" in ended.err
+    assert "no import 2" in on_database("leads", "watch", "2").err
