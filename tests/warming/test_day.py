@@ -74,6 +74,18 @@ def test_counts_are_told_once_and_again_where_nobody_answered() -> None:
     assert one.is_settled
 
 
+def test_what_was_handed_back_is_not_used_even_where_nobody_answered() -> None:
+    # given a mail that was handed back, and nobody knows whether that arrived
+    one = day(1)
+    account = one.settle(LATER)
+    assert account is not None
+    one.not_told(account)
+    # then another may have it by now: it is neither in hand, also after the next lease, nor handed back again
+    one.receive(0, LATER + HOLD_SECONDS)
+    assert not one.take(LATER)
+    assert one.settle(LATER, everything=True) is None
+
+
 @dataclass
 class Model:
     """A day's quota, daemons that share it, and a relay that counts what it took."""

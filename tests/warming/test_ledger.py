@@ -18,6 +18,7 @@ from mailworkers.warming.records import Start
 from mailworkers.warming.schedule import Step
 from mailworkers.warming.senders import WarmUp
 from tests.support import warm_ups
+from tests.support.waiting import eventually
 from tests.support.warm_ups import NOON_ZONE, SENDER
 
 # Zones whose clocks are set at midnight, at other hours, by half an hour, or never.
@@ -66,6 +67,24 @@ async def test_many_leases_at_once_never_pass_it(database: Database, ledger: Led
         for group in ("*", "google")
     }
     assert given == {"*": 50, "google": 7}
+
+
+WAITING = "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+
+async def test_leases_that_wait_for_each_other_see_what_the_other_took(database: Database, ledger: Ledger) -> None:
+    # given a day of which two are leased, and whose row somebody holds
+    warmup = await started(database)
+    await ledger.lease(warmup, "*", 2)
+    holding, looking = database.leases.connection("holding the day"), database.acks.connection("looking at locks")
+    async with looking as eye, holding as holder:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM mailworkers.warmup_days FOR UPDATE")
+            # when two ask for all that is left, and wait
+            both = [asyncio.create_task(ledger.lease(warmup, "*", 8)) for _ in range(2)]
+            await eventually(lambda: eye.fetchval(WAITING), "both wait")
+        # then one has it
+        assert sorted(grant.given for grant in await asyncio.gather(*both) if grant) == [0, 8]
 
 
 async def test_what_is_handed_back_can_be_leased_again(database: Database, ledger: Ledger) -> None:
