@@ -161,6 +161,7 @@ _SLOW_DOWN = (
     r"\brat(?:e|es|ing)\b|too (?:many|much|fast)|try(?:ing)? again (?:later|in)|throttl|temporarily deferred|"
     r"\[(?:TS0[1-3]|TSS0[45]|IPTS04)\]"
 )
+_SLOWER = re.compile(_SLOW_DOWN, re.IGNORECASE)
 _NO_SUCH_USER = (
     r"(?:user|recipient|mailbox|account|address)\b.{0,40}\b(?:unknown|not found|does(?: not|n't) exist|disabled|closed)|"
     r"(?:unknown|no such|invalid|non-?existent) (?:local )?(?:user|recipient|mailbox|account)"
@@ -306,6 +307,13 @@ RULES: tuple[Rule, ...] = (
     _rule(_soft, "refused for now", "4.."),
     _rule(_refused, "refused", "5.."),
 )
+
+
+def asks_for_less(reply: Reply) -> bool:
+    """Whether a temporary refusal is plainly about how much is sent: by its enhanced code (x.7.x) or its words."""
+    if not 400 <= reply.code <= 499:
+        return False
+    return (reply.enhanced or "").startswith("4.7.") or _SLOWER.search(reply.text) is not None
 
 
 def classify(reply: Reply) -> Outcome:

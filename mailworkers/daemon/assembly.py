@@ -17,6 +17,7 @@ from mailworkers.daemon.heartbeat import Heartbeat, Wards
 from mailworkers.daemon.lanes import LaneBook
 from mailworkers.daemon.maintenance import House, Maintenance
 from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.pacing import Asked, Pacing
 from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
@@ -27,13 +28,12 @@ from mailworkers.daemon.worker import Bench
 from mailworkers.db.pool import Database
 from mailworkers.destinations.lookup import Lookup
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import Ledger, Limiter, limits_from
+from mailworkers.limits import Ledger, Limiter, Sharing, limits_from
 from mailworkers.mail.row import SenderDefaults
 from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.claim import Claims
 from mailworkers.queue.leases import Leases
 from mailworkers.queue.marks import Marks
-from mailworkers.queue.states import Lane
 from mailworkers.settings import Settings
 from mailworkers.transports import Transport
 from mailworkers.warming import Ledger as WarmUps
@@ -94,6 +94,7 @@ class Daemon:
     acks: AckWriter
     marks: Marks
     limiter: Limiter
+    pacing: Pacing
     warming: Warming
     settling: Settling
     preparing: Preparing
@@ -122,8 +123,8 @@ def assemble(
     buffer, book, relay = Buffer(), LaneBook(), RelayGate()
     claims = Claims(database.claims, settings.job_deadline_seconds)
     leases = Leases(database.leases, settings.instance_name, settings.lease_seconds)
-    limiter = Limiter(Ledger(database.claims))
-    limiter.configure(limits_from(settings))
+    limiter = Limiter(Ledger(database.claims), provider=settings.smtp_host)
+    pacing = Pacing(limiter, Sharing(database.claims), book, vitals, lambda: _asked(current.settings, heartbeat))
     warming = Warming(WarmUps(database.claims), lambda: current.sender().from_email, book.rest_front, vitals)
 
     wards = Wards(
@@ -133,6 +134,8 @@ def assemble(
     )
     heartbeat = Heartbeat(settings, database.dsn, leases, vitals, trouble, wards)
     database.on_moved = heartbeat.moved
+    pacing.changed = heartbeat.limits_changed
+    pacing.configure()
 
     def written(done: Written) -> None:
         trouble.over("acks")
@@ -150,8 +153,7 @@ def assemble(
         on_trouble=_told(trouble),
     )
     settling = Settling(
-        acks, buffer, metrics, vitals,
-        rest_lane=_rest(book, vitals),
+        acks, buffer, metrics, vitals, pacing,
         schedule=current.schedule,
         give_up=current.give_up,
     )  # fmt: skip
@@ -160,7 +162,7 @@ def assemble(
     crew = Crew(
         tasks,
         lambda made: Bench(
-            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, warming, transport, metrics,
+            buffer, preparing, settling, acks, marks, heartbeat, relay, limiter, pacing, warming, transport, metrics,
             connected=lambda: made.connected,
             job_deadline=settings.job_deadline_seconds,
             idle_seconds=settings.smtp_idle_seconds,
@@ -170,7 +172,7 @@ def assemble(
     lookup = lookup_of_domains(settings, database, vitals)
     dispatcher = Dispatcher(
         Line(
-            claims, buffer, book, crew, acks, settling, heartbeat, relay, limiter, metrics, vitals, trouble,
+            claims, buffer, book, crew, acks, settling, heartbeat, relay, limiter, pacing, metrics, vitals, trouble,
             seen=noted_by(lookup),
         ),
         claim_batch=settings.claim_batch,
@@ -193,8 +195,8 @@ def assemble(
     )  # fmt: skip
     metrics.watch(vitals, lambda: {name: PoolUse(size - idle, idle) for name, (size, idle) in database.sizes().items()})
     return Daemon(
-        current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter, warming,
-        settling, preparing, crew, dispatcher, maintenance, campaigning, lookup,
+        current, database, vitals, metrics, trouble, buffer, book, relay, claims, heartbeat, acks, marks, limiter, pacing,
+        warming, settling, preparing, crew, dispatcher, maintenance, campaigning, lookup,
     )  # fmt: skip
 
 
@@ -203,19 +205,16 @@ def _name(settings: Settings, heartbeat: Heartbeat) -> str:
     return f"{settings.instance_name}#{ordinal}"
 
 
+def _asked(settings: Settings, heartbeat: Heartbeat) -> Asked:
+    limits = limits_from(settings)
+    return Asked(limits, settings.rate_buffer_percent, _name(settings, heartbeat), settings.smtp_host)
+
+
 def _told(trouble: Trouble) -> Callable[[DatabaseError], None]:
     def tell(error: DatabaseError) -> None:
         trouble.met("acks", error)
 
     return tell
-
-
-def _rest(book: LaneBook, vitals: Vitals) -> Callable[[Lane, float, str], None]:
-    def rest(lane: Lane, seconds: float, reason: str) -> None:
-        book.rest(lane, seconds, reason)
-        vitals.resting_lanes[str(lane)] = reason
-
-    return rest
 
 
 def _hold(book: LaneBook, buffer: Buffer, settling: Settling, heartbeat: Heartbeat) -> Callable[[frozenset[int]], None]:

@@ -21,12 +21,13 @@ from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.lanes import LaneBook
 from mailworkers.daemon.looking import Looking
 from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.pacing import Pacing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.daemon.trouble import Trouble
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import BucketKey, Limiter, system_keys, workspace_keys
+from mailworkers.limits import BucketKey, Limiter, Scope
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.states import Job, Lane
@@ -75,6 +76,7 @@ class Line:
     heartbeat: Heartbeat
     relay: RelayGate
     limiter: Limiter
+    pacing: Pacing
     metrics: Metrics
     vitals: Vitals
     trouble: Trouble
@@ -203,7 +205,7 @@ class Dispatcher:
         if not line.book.drained or len(line.buffer):  # the last jobs wait for their turn, and need tokens then
             await self._refresh_tokens()
             line.buffer.nudge()
-        wishes = line.book.plan(self._room(), workspace_allowance=self._workspace_tokens)
+        wishes = line.book.plan(self._room(), self._lane_tokens, self._workspace_tokens)
         if not wishes:
             return 0
         # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
@@ -229,6 +231,7 @@ class Dispatcher:
         self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
         line.metrics.claimed(len(claimed), time.perf_counter() - began)
         line.book.learn(wishes, claimed)
+        line.pacing.claimed(claimed)
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
             line.settling.release(claimed)
             return 0
@@ -254,7 +257,8 @@ class Dispatcher:
     def _room(self) -> Callable[[int], float]:
         """For how many jobs of a priority there is room: none while more than half of the buffer goes before them."""
         line = self._line
-        tokens = min(line.crew.tokens(), line.limiter.available(*system_keys()), self._claim_batch)
+        tokens = min(line.crew.tokens(), line.limiter.available(*line.limiter.common_keys()), self._claim_batch)
+        at_once = line.pacing.room_for_all()
         low, size, count = int(self._target * LOW_SHARE), line.buffer.size, len(line.buffer)
 
         def room(priority: int) -> float:
@@ -263,21 +267,30 @@ class Dispatcher:
                 return 0
             if size > MOST_BUFFERED and (ahead or size > 2 * MOST_BUFFERED):
                 return 0
-            return min(self._target, tokens) - ahead
+            return min(min(self._target, tokens) - ahead, at_once)
 
         return room
 
     def _workspace_tokens(self, workspace: str) -> float:
-        return self._line.limiter.available(*workspace_keys(workspace)) - self._line.buffer.of(workspace)
+        limiter = self._line.limiter
+        return limiter.available(*limiter.keys_of(Scope.WORKSPACE, workspace)) - self._line.buffer.of(workspace)
+
+    def _lane_tokens(self, lane: Lane) -> float:
+        limiter = self._line.limiter
+        set_for_it = limiter.available(*limiter.lane_keys(lane.workspace_id, lane.destination_group))
+        return min(self._line.pacing.room(lane), set_for_it)
 
     def _may_have_some(self, lane: Lane) -> bool:
-        """Whether the ledger has not just refused this lane more."""
-        return self._line.limiter.wait(*workspace_keys(lane.workspace_id)) <= 0
+        """Whether the ledger has not just refused this lane more, and what was learned of it allows as much."""
+        limiter = self._line.limiter
+        if self._line.pacing.room(lane) < GUESSED_JOBS:
+            return False
+        return limiter.wait(*limiter.lane_keys(lane.workspace_id, lane.destination_group)) <= 0
 
     def _lacks_tokens(self) -> bool:
         """Whether the ledger has just given less than was asked for."""
         limiter = self._line.limiter
-        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *system_keys()))
+        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *limiter.common_keys()))
 
     async def _refresh_tokens(self, workers: int | None = None, workspaces: Collection[str] = ()) -> None:
         """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited.
@@ -293,11 +306,15 @@ class Dispatcher:
         line = self._line
         if line.limiter.renewal == math.inf:
             return []
-        keys = [*line.crew.keys(workers), *system_keys()]
-        due = {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}
-        for workspace in due.union(line.buffer.workspaces(), workspaces):
-            keys += workspace_keys(workspace)
-        return [key for key in keys if line.limiter.runs_low(key, self._target)]
+        limiter = line.limiter
+        keys = [*line.crew.keys(workers), *limiter.common_keys()]
+        due = set(line.book.due_lanes(self._claim_batch))
+        for lane in due:
+            keys += limiter.lane_keys(lane.workspace_id, lane.destination_group)
+        others = {*line.buffer.workspaces(), *workspaces}.difference([lane.workspace_id for lane in due])
+        for workspace in others:
+            keys += limiter.keys_of(Scope.WORKSPACE, workspace)
+        return [key for key in keys if limiter.runs_low(key, self._target)]
 
     # ------------------------------------------------------------ nothing to claim now
 
@@ -351,13 +368,16 @@ class Dispatcher:
     def _soonest_tokens(self) -> float:
         """Seconds until there may be tokens for what is due."""
         line = self._line
+        relay = line.pacing.wait()
+        if relay > 0:
+            return max(relay, SHORTEST_WAIT_SECONDS)
         if line.limiter.renewal == math.inf:
             return math.inf
         if len(line.buffer):  # what is in hand is promised to these
             return HELD_BACK_SECONDS
-        keys = [*line.crew.keys(), *system_keys()]
-        for workspace in {lane.workspace_id for lane in line.book.due_lanes(self._claim_batch)}:
-            keys += workspace_keys(workspace)
+        keys = [*line.crew.keys(), *line.limiter.common_keys()]
+        for lane in line.book.due_lanes(self._claim_batch):
+            keys += line.limiter.lane_keys(lane.workspace_id, lane.destination_group)
         waits = (line.limiter.wait(key) for key in keys)
         return max(min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS), SHORTEST_WAIT_SECONDS)
 

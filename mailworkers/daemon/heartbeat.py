@@ -66,6 +66,7 @@ class Heartbeat:
     ) -> None:
         self.woken = asyncio.Event()
         self.campaigns_changed = asyncio.Event()
+        self.limits_changed = asyncio.Event()
         self.established = asyncio.Event()
         self.registration: Registration | None = None
         self._settings = settings
@@ -102,7 +103,9 @@ class Heartbeat:
         """
         await self._leave()
         asked = lease_time()
-        self._presence = await Presence.open(self._settings, self._dsn, self.woken, self.campaigns_changed)
+        self._presence = await Presence.open(
+            self._settings, self._dsn, self.woken, self.campaigns_changed, self.limits_changed
+        )
         self.registration = await self._leases.register()
         before = self._answered.copy()
         self._answered.append(self.daemon_id)  # whatever breaks off below may have happened all the same

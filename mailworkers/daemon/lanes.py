@@ -188,6 +188,10 @@ class LaneBook:
         if until > self._resting.get(lane, (0.0, ""))[0]:
             self._resting[lane] = (until, reason)
 
+    def wake(self, lane: Lane) -> None:
+        """Claim of this lane again."""
+        self._resting.pop(lane, None)
+
     def rest_front(self, lane: Lane, campaign: int, until: float, why: str) -> None:
         """Claim nothing of this campaign in this lane until then, at whatever priority; 0 is mail of no campaign."""
         self._resting_fronts[lane, campaign] = (until, why)

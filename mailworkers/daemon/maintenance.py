@@ -118,5 +118,6 @@ class Maintenance:
         await gateway.execute("maintenance/purge_progress", months)
         await gateway.execute("leases/forget")
         await gateway.execute("limits/purge", PURGE_BATCH)
+        await gateway.execute("limits/purge_learned", PURGE_BATCH)
         await gateway.execute("destinations/forget", LEARNED_DAYS, PURGE_BATCH)
         await gateway.execute("maintenance/drop_partitions", months)  # last: it waits for locks

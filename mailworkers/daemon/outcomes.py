@@ -33,6 +33,11 @@ def jittered(seconds: float) -> float:
     return seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 -- jitter, not a secret
 
 
+def not_before(seconds: float) -> float:
+    """`seconds` that a relay named, up to a tenth more."""
+    return seconds * random.uniform(1, 1 + JITTER)  # noqa: S311 -- as above
+
+
 def result_of(  # noqa: PLR0911 -- one case, one return
     job: Job, outcome: Outcome, message_id: str, schedule: Sequence[float], give_up: float = math.inf
 ) -> Result:
@@ -54,7 +59,8 @@ def result_of(  # noqa: PLR0911 -- one case, one return
             return spend_attempt(job, Failure(failure, text, reply=reply), message_id, schedule)
         case Throttled(text, reply, retry_after):
             why = Failure(FailureClass.PROVIDER, text, reply=reply)
-            return put_off(job, jittered(retry_after or THROTTLED_SECONDS), why, message_id, give_up)
+            delay = jittered(THROTTLED_SECONDS) if retry_after is None else not_before(retry_after)
+            return put_off(job, delay, why, message_id, give_up)
         case RelayDown(text):
             return Snooze(job, jittered(DOWN_SECONDS), text)
         case Broken(stage, text, closing=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,16 +11,19 @@ import structlog
 
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.metrics import Metrics
-from mailworkers.daemon.outcomes import THROTTLED_SECONDS, jittered, result_of
+from mailworkers.daemon.outcomes import jittered, result_of
+from mailworkers.daemon.pacing import Pacing
 from mailworkers.daemon.vitals import Vitals
 from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.states import Ended, Job, Lane, Result, Retry, Sent, Snooze
-from mailworkers.replies import Accepted, Broken, Outcome, Rejected, Reply, Stage, Throttled
+from mailworkers.replies import Accepted, Broken, Deferred, Outcome, Rejected, Reply, Stage, Throttled
 
 # A sender that was refused needs a person; meanwhile few of its mails are burnt.
 POLICY_REST_SECONDS = 300.0
 # So many recipients refused one after the other, with no mail accepted between, are the sender's trouble, not theirs.
 RECIPIENTS_IN_A_ROW = 3
+# Greylisting puts each new recipient off once. To send more slowly would not help.
+GREYLISTED = re.compile(r"\bgr[ae]y-?list", re.IGNORECASE)
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +35,7 @@ class Settling:
         acks: takes the results.
         buffer: takes back a job whose connection broke, for its one immediate second try.
         metrics, vitals: figures.
-        rest_lane: told to claim nothing of a lane for some seconds, and why.
+        pacing: learns from the replies how much the relay takes, and lets lanes rest.
         schedule: gives the seconds before each retry, as the settings have them now.
         give_up: gives the seconds after which a mail that is only put off is abandoned, likewise.
     """
@@ -42,8 +46,8 @@ class Settling:
         buffer: Buffer,
         metrics: Metrics,
         vitals: Vitals,
+        pacing: Pacing,
         *,
-        rest_lane: Callable[[Lane, float, str], None],
         schedule: Callable[[], Sequence[float]],
         give_up: Callable[[], float],
     ) -> None:
@@ -52,11 +56,11 @@ class Settling:
         self._buffer = buffer
         self._metrics = metrics
         self._vitals = vitals
-        self._rest_lane = rest_lane
+        self._pacing = pacing
         self._schedule = schedule
         self._give_up = give_up
         self._tried_again: set[int] = set()
-        self._refusals: dict[Lane, int] = {}
+        self._refusals: dict[Lane, tuple[int, str]] = {}  # recipients refused in a row, and the last of them
         self._durations: list[float] = []
         self._waits: list[float] = []
 
@@ -72,21 +76,35 @@ class Settling:
         """
         match outcome:
             case Accepted():
-                self._refusals.pop(job.lane, None)
+                if self._refusals:
+                    self._refusals.pop(job.lane, None)
+                self._pacing.accepted(job.lane)
                 self._note_sent(job, began)
+            case Broken(closing=True) if may_try_again and self._pacing.is_lowered(job.lane):
+                self.release([job])  # it has its turn when the lane has
+                return False
             case Broken() if may_try_again and job.id not in self._tried_again:
                 self._tried_again.add(job.id)
                 self._buffer.put_back(job)
                 return False
-            case Throttled(text, reply, retry_after):
-                self._metrics.throttled()
-                if self._concerns_lane(job.lane, reply):
-                    self._rest(job.lane, retry_after or THROTTLED_SECONDS, text)
-            case Rejected(policy=True, text=text, reply=reply):
-                if self._concerns_lane(job.lane, reply):
-                    self._rest(job.lane, POLICY_REST_SECONDS, text)
+            case _:
+                self._learn(job, outcome, began)
         self.record(result_of(job, outcome, message_id, self._schedule(), self._give_up()))
         return isinstance(outcome, Accepted)
+
+    def _learn(self, job: Job, outcome: Outcome, began: float) -> None:
+        """What a refusal tells of the lane."""
+        match outcome:
+            case Throttled(text, reply, retry_after):
+                self._metrics.throttled()
+                rest = self._pacing.refused(job.lane, began, text, retry_after) if self._is_lanes(job, reply) else 0.0
+                if rest:
+                    self._rest(job.lane, rest, text)
+            case Rejected(policy=True, text=text, reply=reply):
+                if self._is_lanes(job, reply):
+                    self._rest(job.lane, jittered(POLICY_REST_SECONDS), text)
+            case Rejected() | Deferred():
+                self._pacing.answered(job.lane)
 
     def record(self, result: Result) -> None:
         """Hand a result to the writer."""
@@ -118,12 +136,18 @@ class Settling:
             self._metrics.stale_acks(len(written.results) - written.matched)
             log.warning("results came after their lease", results=len(written.results), matched=written.matched)
 
-    def _concerns_lane(self, lane: Lane, reply: Reply | None) -> bool:
+    def _is_lanes(self, job: Job, reply: Reply | None) -> bool:
         """Whether a refusal is about the sender. One recipient may be refused for reasons of its own, or greylisted."""
         if reply is None or reply.stage is not Stage.RCPT:
             return True
-        self._refusals[lane] = self._refusals.get(lane, 0) + 1
-        return self._refusals[lane] >= RECIPIENTS_IN_A_ROW
+        if GREYLISTED.search(reply.text):
+            return False
+        lane, recipient = job.lane, job.row["to_email"]
+        in_a_row, last = self._refusals.get(lane, (0, ""))
+        self._refusals[lane] = (in_a_row + 1, recipient)
+        if self._pacing.is_lowered(lane) and recipient != last:  # it is known that the relay counts
+            return True
+        return in_a_row + 1 >= RECIPIENTS_IN_A_ROW
 
     def _note_sent(self, job: Job, began: float) -> None:
         if self._metrics.enabled:
@@ -132,5 +156,5 @@ class Settling:
             self._waits.append(job.waited + now - job.claimed)
 
     def _rest(self, lane: Lane, seconds: float, reason: str) -> None:
-        self._rest_lane(lane, jittered(seconds), reason)
+        self._pacing.rest(lane, seconds, reason)
         self.release(self._buffer.take_out(lambda job: job.lane == lane))

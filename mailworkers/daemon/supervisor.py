@@ -34,7 +34,6 @@ from mailworkers.db import migrate
 from mailworkers.db.pool import Database
 from mailworkers.destinations import lookup
 from mailworkers.errors import DatabaseError, MailworkersError, SchemaMismatch, SettingsError
-from mailworkers.limits import limits_from
 from mailworkers.settings import Settings, reload
 from mailworkers.transports import Transport, transport_for
 
@@ -140,6 +139,7 @@ class Life:
                 if page is not None:
                     await page.start()
                 await daemon.warming.round()  # before the first mail
+                await daemon.pacing.round()
                 self._start()
                 log.info("daemon ready", daemon=daemon.heartbeat.daemon_id, instance=daemon.vitals.instance)
                 self._notifier.ready("sending")
@@ -169,6 +169,7 @@ class Life:
                 "schema watch",
                 daemon.trouble.keep_doing("schema watch", schema_watch.INTERVAL_SECONDS, schema.look, grave=False),
             ),
+            ("limits", daemon.trouble.keep_doing("limits", 0.0, daemon.pacing.step, grave=False)),
             ("warm-up", daemon.trouble.keep_doing("warm-up", warming.ROUND_SECONDS, daemon.warming.round, grave=False)),
             ("loop lag", watch_loop_lag(daemon.vitals, daemon.metrics, on_late=self._freeze.late)),
             ("supervisor's line", self._keep_telling()),
@@ -271,7 +272,7 @@ class Life:
         vitals.workers, vitals.connected = len(daemon.crew), daemon.crew.connected
         resting = daemon.book.resting()
         vitals.resting_lanes.clear()
-        vitals.resting_lanes.update({str(lane): reason for lane, (_, reason) in resting.items()})
+        vitals.resting_lanes.update({str(lane): reason for lane, (_, reason) in resting.items() if reason})
 
     async def _keep_telling(self) -> None:
         """Tell systemd how it goes, and feed its watchdog while the dispatcher comes round."""
@@ -296,7 +297,7 @@ class Life:
             daemon.current.take(settings)
             daemon.preparing.drop_ahead()
             logs.set_level(settings.log_level)
-            daemon.limiter.configure(limits_from(settings))
+            daemon.pacing.configure()
             log.info("settings reloaded", changed=changed, needs_restart=needs_restart)
         self._notifier.ready("sending")
 

@@ -14,17 +14,18 @@ import structlog
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.metrics import Metrics
+from mailworkers.daemon.pacing import Pacing
 from mailworkers.daemon.preparing import Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.daemon.warming import Warming
 from mailworkers.errors import DatabaseError, TemplateNotReady
 from mailworkers.frozen import frozen
-from mailworkers.limits import Limiter, system_keys, worker_keys, workspace_keys
+from mailworkers.limits import BucketKey, Limiter, Purse, Scope
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
 from mailworkers.queue.marks import Marks
-from mailworkers.queue.states import Ended, Job, Snooze
+from mailworkers.queue.states import Ended, Job, Lane, Snooze
 from mailworkers.replies import Deferred, FailureClass, Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
 from mailworkers.transports.ending import Ending
@@ -35,6 +36,7 @@ DEADLINE_SHARE = 0.98
 MARK_SECONDS = 10.0  # the mark is one statement; a database that takes longer is in trouble
 LOOK_ROUND_SECONDS = 1.0  # a waiting worker looks at its orders so often, should it have missed a wake-up
 LEASE_ENDED_SECONDS = 0.1  # between two looks whether there is a lease again, while nobody could tell
+MOST_PURSES = 1_000  # lanes for which a worker keeps what their mails are paid from
 NOT_NOW_SECONDS = 10.0  # a job whose attachments or template could not be had just now
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ class Bench:
     heartbeat: Heartbeat
     relay: RelayGate
     limiter: Limiter
+    pacing: Pacing
     warming: Warming
     transport: Transport
     metrics: Metrics
@@ -82,7 +85,9 @@ class Worker:
         self.sent = 0
         self.failed = 0
         self._bench = bench
-        self.keys = worker_keys(name)
+        self._purses: dict[Lane | None, Purse] = {}
+        self._configured = -1
+        self._spent = False  # a mail could not be paid: the next is begun when that is otherwise
         self._session: Session | None = None
         self._connected_at: float | None = None
         self._on_the_way: deque[OnTheWay] = deque()
@@ -108,6 +113,11 @@ class Worker:
             yield mail.job.id
 
     @property
+    def keys(self) -> tuple[BucketKey, ...]:
+        """The buckets of its own."""
+        return self._bench.limiter.keys_of(Scope.WORKER, self.name)
+
+    @property
     def tokens(self) -> float:
         """Mails that its rate limit lets it begin now."""
         return self._bench.limiter.available(*self.keys)
@@ -119,7 +129,7 @@ class Worker:
 
     def may_take(self) -> bool:
         """Whether it may begin a mail now."""
-        return not self._stopping and self._bench.limiter.allows(*self.keys, *system_keys())
+        return not self._stopping and self._purse(None).holds()
 
     def row(self) -> WorkerRow:
         """What `status` shows of it."""
@@ -210,6 +220,8 @@ class Worker:
                 rest = self._refused(text, person_must_act=person_must_act)
             case Throttled(text, _, retry_after):
                 rest = self._refused(text, wait=retry_after)
+                if not self._bench.connected():  # else it only takes no more connections
+                    self._bench.pacing.refused_connection(text, retry_after)
             case session:
                 if relay.up():
                     self._bench.metrics.reconnected("relay")
@@ -250,12 +262,9 @@ class Worker:
 
     def _allowed(self) -> bool:
         bench = self._bench
-        return (
-            not self._stopping
-            and bench.heartbeat.holds
-            and bench.acks.has_room
-            and bench.limiter.allows(*self.keys, *system_keys())
-        )
+        if self._spent:
+            self._spent = not self.may_take()
+        return not (self._stopping or self._spent) and bench.heartbeat.holds and bench.acks.has_room
 
     async def _begin_warm(self, session: Session, job: Job) -> None:
         """As `_begin`, while senders are being warmed up: a mail that may not go today waits, without an attempt."""
@@ -284,8 +293,8 @@ class Worker:
             self.failed += 1
             bench.settling.record(prepared)
             return
-        if job.at_most_once and not await bench.marks.mark(job, MARK_SECONDS):
-            bench.settling.release([job])
+        purse = self._purse(job.lane) if bench.limiter.limited else None
+        if job.at_most_once and not await self._mark(job, purse):
             return
         if (
             not bench.heartbeat.holds
@@ -293,19 +302,46 @@ class Worker:
             bench.settling.release([job])
             return
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
-        if not bench.limiter.take(*self.keys, *system_keys(), *workspace_keys(job.lane.workspace_id)):
-            self._lacks_tokens(job)
+        if purse is not None and not purse.pay():
+            self._lacks_tokens(job, marked=job.at_most_once)
             return
         ending = session.submit(prepared.mail, deadline)
         self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
 
-    def _lacks_tokens(self, job: Job) -> None:
-        """Where this worker or the system has none left, the job is the next; where its workspace has none, it makes room."""
+    async def _mark(self, job: Job, purse: Purse | None) -> bool:
+        """Write that it is begun, and not in vain; else it has gone back."""
+        if purse is not None and not purse.holds():
+            self._lacks_tokens(job)
+            return False
+        marked = await self._bench.marks.mark(job, MARK_SECONDS)
+        if not marked:
+            self._bench.settling.release([job])
+        return marked
+
+    def _purse(self, lane: Lane | None) -> Purse:
+        """What a mail of this lane is paid from, or a mail of any; which buckets that are is worked out once."""
+        limiter = self._bench.limiter
+        if self._configured != limiter.configured or len(self._purses) >= MOST_PURSES:
+            self._configured = limiter.configured
+            self._purses.clear()
+        purse = self._purses.get(lane)
+        if purse is None:
+            of_lane = () if lane is None else limiter.lane_keys(lane.workspace_id, lane.destination_group)
+            purse = self._purses[lane] = limiter.purse(*self.keys, *limiter.common_keys(), *of_lane)
+        return purse
+
+    def _lacks_tokens(self, job: Job, *, marked: bool = False) -> None:
+        """Where this worker or all mails have none left, the job is the next; where its lane has none, it makes room."""
         bench = self._bench
-        if job.at_most_once or not bench.limiter.allows(*workspace_keys(job.lane.workspace_id)):
-            bench.settling.release([job])
+        keys = bench.limiter.lane_keys(job.lane.workspace_id, job.lane.destination_group)
+        if bench.limiter.allows(*keys):
+            self._spent = True
+            if not marked:
+                bench.buffer.put_back(job)
+                return
         else:
-            bench.buffer.put_back(job)
+            bench.pacing.lacks_tokens(job.lane, bench.limiter.wait(*keys))
+        bench.settling.release([job])
 
     def _could_not_compose(self, job: Job, trouble: DatabaseError | TemplateNotReady | MemoryError) -> None:
         """What is missing for it, others may miss too: it waits. Memory costs an attempt, so that a mail that never fits ends."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from mailworkers.errors import DatabaseError
 from mailworkers.limits.bucket import Limit
 from mailworkers.limits.hand import Hand
-from mailworkers.limits.keys import BucketKey, Limits, NamedLimits, Scope
+from mailworkers.limits.keys import OTHERS, SYSTEM_NAME, BucketKey, Limits, NamedLimits, Scope, lane_name
 from mailworkers.limits.ledger import Ask, Lender
 from mailworkers.limits.purse import Purse
 
@@ -27,14 +27,17 @@ class Limiter:
     Args:
         ledger: where tokens are leased.
         clock: local and monotonic, in seconds; only for how long tokens are held. All else is by the database's clock.
+        provider: the relay's name, under which its limit is set.
     """
 
-    def __init__(self, ledger: Lender, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ledger: Lender, clock: Callable[[], float] = time.monotonic, provider: str = "") -> None:
         self._ledger = ledger
+        self._provider = provider
         self.clock = clock
         self._limits: Limits = {}
         self._named: NamedLimits = {}
         self._keys: dict[tuple[Scope, str], tuple[BucketKey, ...]] = {}
+        self.configured = 0  # counts the times that limits were taken: then other keys may be in use
         self.limited = False  # whether anything is
         self.generation = 0  # counts what makes hands begin or end, so that purses look for theirs again
         self._renewal = math.inf
@@ -51,6 +54,7 @@ class Limiter:
         self._limits, self._named = dict(limits), dict(named or {})
         self.limited = bool(self._limits or self._named)
         self._keys.clear()
+        self.configured += 1
         self.generation += 1
         own = [one[1] for one in self._named.values() if one is not None]
         self._renewal = min((limit.hold * RENEWAL_SHARE for limit in (*limits.values(), *own)), default=math.inf)
@@ -70,6 +74,18 @@ class Limiter:
                 self._keys.clear()
             keys = self._keys[scope, name] = self._work_out_keys(scope, name)
         return keys
+
+    def common_keys(self) -> tuple[BucketKey, ...]:
+        """The buckets that every mail draws from: the system's and the relay's."""
+        return self.keys_of(Scope.SYSTEM, SYSTEM_NAME) + self.keys_of(Scope.PROVIDER, self._provider)
+
+    def lane_keys(self, workspace: str, group: str) -> tuple[BucketKey, ...]:
+        """The buckets that the mails of one lane draw from, beside those of all mails."""
+        return (
+            self.keys_of(Scope.WORKSPACE, workspace)
+            + self.keys_of(Scope.DESTINATION, group or OTHERS)
+            + self.keys_of(Scope.LANE, lane_name(workspace, group))
+        )
 
     def purse(self, *keys: BucketKey) -> Purse:
         """What a mail is paid from that counts against all `keys`; made once for many mails."""

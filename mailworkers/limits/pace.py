@@ -103,6 +103,13 @@ class Pace:
     def __post_init__(self) -> None:
         self._filled_at = self._ticked_at = self.began
 
+    @classmethod
+    def at(cls, now: float, rate: float, floor: float, reason: str) -> Pace:
+        """One that was found out elsewhere: it begins with that rate, and rises as after a cut."""
+        pace = cls(now, floor=floor, reason=reason)
+        pace.good, pace.start, pace.cut_at = max(floor, rate), max(floor, CUT * rate), now
+        return pace
+
     @property
     def rate(self) -> float:
         """Mails a second that may be begun now, rests aside."""

@@ -10,6 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from mailworkers.limits.pace import FLOOR, SHORTEST_SPAN_SECONDS, Pace, Recent
 
+FULL_REST_SECONDS: Final = 60.0  # for one that finds no place there
 MOST_PACES: Final = (
     2_000  # a relay that refuses everybody lowers each lane by itself; no table and no page grows beyond that
 )
@@ -50,6 +51,16 @@ class Paces(Generic[Key]):
             if pace is not None:
                 pace.accepted(self._clock(), mails)
 
+    def total(self) -> Recent:
+        """What was accepted lately of all together."""
+        counted = self._recent.values()
+        return Recent(sum(one.count for one in counted), sum(one.before for one in counted), self._rolled_at)
+
+    def adopt(self, key: Key, rate: float, reason: str) -> None:
+        """Begin with what another daemon found out, or this one before it was started again."""
+        if key not in self.known and len(self.known) < MOST_PACES:
+            self.known[key] = Pace.at(self._clock(), rate, self._floor(key), reason)
+
     def answered(self, key: Key) -> None:
         """The relay answered for a reason of its own, which is not the rate."""
         if self.known:
@@ -57,7 +68,9 @@ class Paces(Generic[Key]):
             if pace is not None:
                 pace.answered()
 
-    def refused(self, key: Key, begun: float, reason: str, named: float | None = None) -> float:
+    def refused(
+        self, key: Key, begun: float, reason: str, named: float | None = None, recent: Recent | None = None
+    ) -> float:
         """The relay asked for less; the seconds for which this one rests now, 0 where that is known already.
 
         Args:
@@ -65,14 +78,15 @@ class Paces(Generic[Key]):
             begun: when the refused mail was begun, by the clock.
             reason: what the relay said.
             named: seconds that it asked for.
+            recent: what was accepted lately, where that is counted elsewhere.
         """
         now = self._clock()
-        recent = self._recent.get(key)
+        recent = recent or self._recent.get(key)
         rate = recent.rate(now) if recent is not None else 0.0
         pace = self.known.get(key)
         if pace is None:
             if len(self.known) >= MOST_PACES:
-                return named or 0.0
+                return named or FULL_REST_SECONDS
             before = recent.count + recent.before if recent is not None else 0
             pace = self.known[key] = Pace(now, before, now - SHORTEST_SPAN_SECONDS, self._floor(key))
         changed = pace.refused(now, begun, rate, named, self._spread())

@@ -40,7 +40,12 @@ class Presence:
 
     @classmethod
     async def open(
-        cls, settings: Settings, dsn: str, woken: asyncio.Event, campaigns: asyncio.Event | None = None
+        cls,
+        settings: Settings,
+        dsn: str,
+        woken: asyncio.Event,
+        campaigns: asyncio.Event | None = None,
+        limits: asyncio.Event | None = None,
     ) -> Presence:
         """Connect, and listen where there are sessions.
 
@@ -49,6 +54,7 @@ class Presence:
             dsn: the database.
             woken: set at each notification of new jobs, so that any number of them costs one look.
             campaigns: likewise, where a campaign's state has changed.
+            limits: likewise, where a limit has.
 
         Raises:
             DatabaseUnavailable, DatabaseRefused: as `connect_once`.
@@ -65,6 +71,8 @@ class Presence:
                 await connection.add_listener(f"{settings.db_schema}_jobs", presence._heard)
                 if campaigns is not None:
                     await connection.add_listener(f"{settings.db_schema}_campaigns", lambda *_said: campaigns.set())
+                if limits is not None:
+                    await connection.add_listener(f"{settings.db_schema}_limits", lambda *_said: limits.set())
         except FAULTS as fault:
             connection.terminate()
             raise as_ours(fault, "opening the session") from fault

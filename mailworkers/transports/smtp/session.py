@@ -289,11 +289,11 @@ class SmtpSession(asyncio.Protocol):
     def _told_to_go(self, head: Transaction | None, text: bytes) -> None:
         """421: the relay closes the connection and has read nothing behind the command it answers (RFC 5321 §3.8).
 
-        On a kept connection that is no failure of any mail. On a fresh one, or as the answer to the content, it is an
-        answer to this mail, or the relay's wish for less; otherwise a mail could go round for ever.
+        On a kept connection that is no failure of any mail. On a fresh one, or as the answer to the content, or where it says
+        so, it is an answer to this mail, or the relay's wish for less; otherwise a mail could go round for ever.
         """
         fresh = self._served == 0
-        if head is not None and (fresh or head.stage is Stage.FINAL):
+        if head is not None and (fresh or head.stage is Stage.FINAL or head.asked_for_less(421, text)):
             self._finish(head, head.refused(421, text))
         self._end("the relay closed the connection (421)", told=True, bystanders=True)
 

@@ -14,6 +14,7 @@ from mailworkers.replies import (
     Reply,
     Stage,
     Throttled,
+    asks_for_less,
     classify,
     make_reply,
 )
@@ -103,6 +104,10 @@ class Transaction:
     def refused(self, code: int, text: bytes) -> Outcome:
         """The outcome where `code` is the relay's last word: the connection ends with it."""
         return classify(self._refusal() or make_reply(self.stage, code, _text(text)))
+
+    def asked_for_less(self, code: int, text: bytes) -> bool:
+        """Whether that reply is plainly about how much is sent."""
+        return asks_for_less(make_reply(self.stage, code, _text(text)))
 
     @property
     def recipients_answered(self) -> int:
