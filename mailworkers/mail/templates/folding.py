@@ -57,6 +57,7 @@ class _Folding:
                         self._fold_within(node)
                 case nodes.With():
                     self.fold(node.body)
+        body[:] = _merged(body)
 
     def _fold_within(self, node: nodes.For | nodes.If) -> None:
         self.fold(node.body)
@@ -75,6 +76,17 @@ class _Folding:
         if any(isinstance(node, _BINDING) for node in _all(piece)) or not _free(piece) <= self._known:
             return None
         return self._rendering(nodes.Template([piece], lineno=piece.lineno))
+
+
+def _merged(body: list[nodes.Node]) -> Iterator[nodes.Node]:
+    """Outputs side by side become one, in which Jinja2 writes texts side by side as one."""
+    last: nodes.Node | None = None
+    for node in body:
+        if isinstance(node, nodes.Output) and isinstance(last, nodes.Output):
+            last.nodes += node.nodes
+        else:
+            yield node
+            last = node
 
 
 def _free(piece: nodes.Node) -> set[str]:

@@ -111,7 +111,7 @@ def test_what_goes_piece_by_piece_is_paid_piece_by_piece(costly: str, why: str) 
         render(costly, HOSTILE)
 
 
-def test_what_is_rendered_is_counted_as_it_comes() -> None:
+def test_what_is_rendered_has_a_bound() -> None:
     with pytest.raises(TemplateError, match="it becomes longer than 2,097,152 characters"):
         render("{{ big }}{{ big }}{{ big }}", HOSTILE)
 

@@ -102,14 +102,15 @@ def body_of(text: str, common: frozenset[str]) -> list[nodes.Node]:
 
 
 def test_what_depends_on_nothing_else_is_one_text() -> None:
-    (loop, name) = body_of(
-        "{% for item in items %}{{ item.title }} at {{ shop }}{% endfor %}{{ name }}", frozenset({"items", "shop"})
-    )
+    text = "<p>{% for item in items %}{{ item.title }} at {{ shop }}{% endfor %}</p>{{ name }}{% if name %}{{ shop }}{% endif %}"
+    (line, condition) = body_of(text, frozenset({"items", "shop"}))
 
-    assert isinstance(loop, nodes.Output)
-    assert [type(node) for node in loop.nodes] == [nodes.TemplateData]
-    assert isinstance(name, nodes.Output)
-    assert [type(node) for node in name.nodes] == [nodes.Name]
+    assert isinstance(line, nodes.Output)
+    assert [type(node) for node in line.nodes] == [nodes.TemplateData] * 3 + [nodes.Name]
+    assert isinstance(condition, nodes.If)
+    (within,) = condition.body
+    assert isinstance(within, nodes.Output)
+    assert [type(node) for node in within.nodes] == [nodes.TemplateData]
 
 
 def test_a_thousand_articles_cost_a_mail_no_steps() -> None:
