@@ -8,7 +8,9 @@
                  │                                              │ │ └─── ack, expire, rescue ──▶ unknown ── settle ──▶ sent
                  └─────────────────── claim ────────────────────┘ └ mark, adopt: it stays where it is
 
-    waiting, retrying, paused ── cancel ──▶ cancelled
+    leads ── make ──▶ waiting
+    waiting, retrying, paused ── cancel, cancel_campaign_jobs ──▶ cancelled
+    waiting, retrying, paused ── withdraw_lead ──▶ suppressed
     failed, abandoned, cancelled, suppressed, unknown ── bring_back ──▶ waiting
 
 Left of the ends a job is one row of email_jobs, an end is one row of email_sends, and each move from one table to the other is
@@ -17,7 +19,10 @@ one statement: a job is in one of them, never in both or neither, until its mont
 
     from               to                    by the statement     where
     ─                  waiting               INSERT               its idempotency key is new; it is due at scheduled_at
-    waiting, retrying  sending               queue/claim          it is due, nobody has its row, the claimer's lease has not ended
+    ─                  waiting               campaigns/make       its campaign runs and has room; its lead is active, matches and
+                                                                  has no mail of it yet
+    waiting, retrying  sending               queue/claim          it is due, nobody has its row, the claimer's lease has not ended,
+                                                                  its campaign is not held
     sending            sending               queue/mark           the lease number matches; before the first byte of DATA
     sending            sending               leases/adopt         it stands under a lease that this process had before
     sending            sent                  queue/ack_sent       the lease number matches
@@ -34,6 +39,9 @@ one statement: a job is in one of them, never in both or neither, until its mont
                        unknown                                    … and it is marked
                        abandoned                                  … and the retries are spent
     waiting, retrying, cancelled             change/cancel        the state
+    paused
+    waiting, retrying  cancelled             campaigns/cancel_jobs  the state, and its campaign is being cancelled
+    waiting, retrying, suppressed            withdraw_lead        the state; a trigger, where its lead may not be written to any more
     paused
     retrying           retrying, due now     change/run_now       the state
     failed, abandoned, waiting               change/bring_back    the state, and that the whole job was kept; attempts begin anew
@@ -53,9 +61,10 @@ What fences them:
                         attempt ended, ends it as unknown.
 
 What stays the same from the insert on, also through `bring_back`: the id, `message_token` and with it the Message-ID, and the
-idempotency key, which is kept as long as the job and its history. `attempts` never pass `max_retries` + 1. `paused` and
-`suppressed` belong to the contract: what is paused is not claimed, and a suppressed mail ends before its first claim; no
-statement makes them yet. `tests/queue/test_state_machine.py` holds all of this against a model.
+idempotency key, which is kept as long as the job and its history. `attempts` never pass `max_retries` + 1. A job whose campaign is held
+(`campaign_sends.held`) is shown as `paused` and stays as it is; no statement writes that state. Each end of a job that was made from a
+lead, and each way back, changes its campaign's progress in the same statement. `tests/queue/test_state_machine.py` holds all of
+this against a model, but for campaigns: `tests/campaigns` and case 43 of the faults do that.
 """
 
 from __future__ import annotations

@@ -971,7 +971,7 @@ GRANT EXECUTE ON FUNCTION
     mailworkers.start_campaign(bigint, timestamptz), mailworkers.pause_campaign(bigint), mailworkers.resume_campaign(bigint),
     mailworkers.cancel_campaign(bigint), mailworkers.edit_campaign(bigint, jsonb), mailworkers.save_segment(text, text, jsonb)
     TO mailworkers_app, mailworkers_worker;
-GRANT SELECT ON mailworkers.campaign_progress TO mailworkers_app;
+GRANT SELECT ON mailworkers.campaign_progress TO mailworkers_app, mailworkers_worker;
 
 GRANT EXECUTE ON FUNCTION
     mailworkers.compile_lead_filter(jsonb), mailworkers.lead_condition(text, text, jsonb),
