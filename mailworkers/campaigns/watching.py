@@ -9,11 +9,11 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from mailworkers.campaigns import progress
 from mailworkers.campaigns.listening import hearing
@@ -27,6 +27,7 @@ LOOK_SECONDS: Final = 1.0  # without anything heard; also how soon a lost notifi
 PAUSE_SECONDS: Final = 0.25  # between two looks, whatever is heard
 RATE_SECONDS: Final = 10.0  # what "the last seconds" are
 HOLD_SECONDS: Final = 2.0  # how often it is asked what holds it
+NO_DAEMON: Final = "no daemon is running: start one with `mailworkers run`"
 CHANNELS: Final = ("progress", "campaigns")
 
 
@@ -73,7 +74,7 @@ class Rate:
         return max(0, done - before) / (now - since) if now > since else None
 
 
-async def watch(database: Database, settings: Settings, campaign_id: int) -> AsyncIterator[Sight]:
+async def watch(database: Database, settings: Settings, campaign_id: int) -> AsyncGenerator[Sight, None]:
     """Each look at a campaign, at least once a second, up to the one at which it has ended.
 
     A database that cannot be reached for a while is waited for; once it is back, what is told is exact again.
@@ -93,7 +94,7 @@ async def watch(database: Database, settings: Settings, campaign_id: int) -> Asy
             try:
                 now = await _look(database, campaign_id)
                 if time.monotonic() - asked >= HOLD_SECONDS or before is None or before.campaign.status != now.status:
-                    holds, asked = await holding(database, now), time.monotonic()
+                    holds, asked = await holding(database, now, settings.sender_email), time.monotonic()
             except DatabaseUnavailable:
                 if before is None:
                     raise
@@ -111,21 +112,48 @@ async def watch(database: Database, settings: Settings, campaign_id: int) -> Asy
                     await heard.wait()
 
 
-async def holding(database: Database, campaign: Progress) -> tuple[str, ...]:
-    """What keeps a campaign from going on, or slows it, in sentences; nothing where nothing does. Raises as every call of a
-    gateway."""
+async def holding(database: Database, campaign: Progress, sender: str) -> tuple[str, ...]:
+    """What keeps a campaign from going on, or slows it, in sentences; nothing where nothing does.
+
+    Args:
+        database: where it is.
+        campaign: as it is now.
+        sender: the address where the campaign names none.
+
+    Raises:
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    number = campaign.campaign_id
     match campaign.status:
         case "draft":
-            return (f"it is a draft: start it with `mailworkers campaign start {campaign.campaign_id}`",)
+            return (f"it is a draft: start it with `mailworkers campaign start {number}`",)
         case "scheduled":
             return (f"it starts at {campaign.start_at:%Y-%m-%d %H:%M:%S} UTC",)
         case "paused":
-            return (f"it is paused: `mailworkers campaign resume {campaign.campaign_id}` goes on with it",)
+            return (f"it is paused: `mailworkers campaign resume {number}` goes on with it",)
         case "running" | "cancelling":
             daemons = [DaemonLine(**row) for row in await database.claims.fetch("inspect/daemons")]
-            if not any(daemon.alive for daemon in daemons):
-                return ("no daemon is running: start one with `mailworkers run`",)
+            nobody = () if any(daemon.alive for daemon in daemons) else (NO_DAEMON,)
+            if campaign.status == "cancelling":
+                return nobody
+            rows = await database.claims.fetch("campaigns/holding", number, sender)
+            return (*nobody, *dict.fromkeys(map(_sentence, rows)))
     return ()
+
+
+def _sentence(row: Mapping[str, Any]) -> str:
+    why = f" ({row['why'].rstrip('.')})" if row["why"] else ""
+    match row["kind"]:
+        case "workspace":
+            return f"workspace {row['subject']} is paused{why}"
+        case "quota":
+            to = "" if row["destination_group"] == "*" else f" to {row['destination_group']}"
+            return (
+                f"the warm-up of {row['subject']} has sent its {row['quota']:,} mails of today{to}: "
+                f"the rest waits until {row['until']:%Y-%m-%d %H:%M} UTC"
+            )
+        case status:
+            return f"the warm-up of {row['subject']} is {status}{why}: `mailworkers warmup resume {row['subject']}` goes on"
 
 
 async def _look(database: Database, campaign_id: int) -> Progress:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -121,7 +121,7 @@ def _as_json(sight: Sight) -> dict[str, Any]:
     }
 
 
-async def _failures(settings: Settings, workspace: str, called: str) -> AsyncIterator[NotSent]:
+async def _failures(settings: Settings, workspace: str, called: str) -> AsyncGenerator[NotSent, None]:
     async with opened(settings, READONLY) as database:
         campaign = await find(database.claims, workspace, called)
         far = await progress.read(database.claims, campaign.campaign_id)
@@ -139,7 +139,7 @@ async def _first(settings: Settings, workspace: str, called: str, limit: int) ->
                 return found, True
             found.append(one)
     finally:
-        await walk.aclose()  # type: ignore[attr-defined]
+        await walk.aclose()
     return found, False
 
 
