@@ -229,7 +229,9 @@ class Dispatcher:
             claimed = await line.claims.claim(wishes, daemon_id)
         # While that claim was under way.
         self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
-        line.metrics.claimed(len(claimed), time.perf_counter() - began)
+        took = time.perf_counter() - began
+        line.metrics.claimed(len(claimed), took)
+        line.pacing.load.claims.add(took)
         line.book.learn(wishes, claimed)
         line.pacing.claimed(claimed)
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():

@@ -11,6 +11,8 @@ from prometheus_client.registry import Collector
 
 from mailworkers.daemon.vitals import Vitals
 
+LANES_SHOWN = 20  # by name: more labels would cost whoever stores them more than they tell
+
 
 @dataclass(frozen=True, slots=True)
 class PoolUse:
@@ -67,6 +69,15 @@ class VitalsCollector(Collector):
         yield _gauge(
             "lanes_resting", "Lanes that wait because they were throttled or paused.", len(vitals.resting_lanes)
         )
+        lowered = sorted(vitals.lowered.items(), key=lambda item: item[1].rate)
+        yield _gauge("lanes_lowered", "Lanes, or the relay, that are sent to more slowly since it asked.", len(lowered))
+        learned = GaugeMetricFamily(
+            "mailworkers_learned_rate", "Mails a second to the slowest lanes of those.", labels=["lane"]
+        )
+        for lane, one in lowered[:LANES_SHOWN]:
+            learned.add_metric([lane], one.rate)
+        yield learned
+        yield _gauge("slowed_by_load", "1 while this daemon slows itself.", vitals.slowed_by_load is not None)
         yield _gauge("warnings", "Findings of maintenance; the health page says which.", len(vitals.warnings))
 
     def _ages(self) -> Iterator[GaugeMetricFamily]:

@@ -254,9 +254,9 @@ class LaneBook:
         moments += [until for until, _ in self.resting_fronts().values()]
         return max(0.0, min(moments) - now) if moments else None
 
-    def oldest_due(self) -> float | None:
+    def oldest_due(self, besides: Callable[[Lane], bool] = lambda _lane: False) -> float | None:
         """Seconds for which the oldest known unclaimed job has been due; None where nothing is. What is held does not wait, nor
-        what rests until tomorrow."""
+        what rests until tomorrow, nor what lies in lanes that are left out."""
         now = time.monotonic()
         resting = self.resting_fronts()
         ages = [
@@ -264,6 +264,7 @@ class LaneBook:
             for front in self._fronts.values()
             if front.due_at <= now
             and not (front.drained or self._is_held(front) or (front.lane, front.key[3]) in resting)
+            and not besides(front.lane)
         ]
         return max(ages) if ages else None
 

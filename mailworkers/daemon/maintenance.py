@@ -88,7 +88,10 @@ class Maintenance:
 
     async def measure(self) -> None:
         """Bring the queue's depth into the vitals."""
-        self._house.vitals.queue = await self._house.claims.depth(self._house.book.oldest_due())
+        vitals = self._house.vitals
+        held_back = {*vitals.resting_lanes, *vitals.lowered}  # those have checks of their own
+        oldest = self._house.book.oldest_due(lambda lane: str(lane) in held_back)
+        vitals.queue = await self._house.claims.depth(oldest)
 
     async def look_for_trouble(self) -> None:
         """Warn of a transaction that holds vacuum back, and of history rows outside every month."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 
+from mailworkers.daemon.slowing import Slowing
 from mailworkers.daemon.vitals import Lowered, Vitals
 from mailworkers.limits import Limiter, Paces, Scope, Sharing
 from mailworkers.limits.keys import EACH, OTHERS, Limits, lane_name
@@ -77,6 +78,7 @@ class Pacing:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.changed = asyncio.Event()  # a person has set or reset something: look at once
+        self.load = Slowing(clock)
         self._limiter = limiter
         self._sharing = sharing
         self._book = book
@@ -152,21 +154,24 @@ class Pacing:
 
     def room_for_all(self) -> float:
         """Mails of all lanes together that may be claimed now."""
-        return self._paces.room(RELAY) if self._paces.known else math.inf
+        relay = self._paces.room(RELAY) if self._paces.known else math.inf
+        return min(relay, self.load.room())
 
     def wait(self) -> float:
         """Seconds until `room_for_all` has any."""
-        return self._paces.wait(RELAY) if self._paces.known else 0.0
+        relay = self._paces.wait(RELAY) if self._paces.known else 0.0
+        return max(relay, self.load.wait())
 
-    def claimed(self, jobs: Iterable[Job]) -> None:
+    def claimed(self, jobs: Sequence[Job]) -> None:
         """These jobs are claimed. A lane that has used its rate up is not asked for more until it has room again."""
+        self.load.take(len(jobs))
         known = self._paces.known
         if not known:
             return
         counts: dict[Key, int] = {}
         for job in jobs:
             counts[job.lane] = counts.get(job.lane, 0) + 1
-        self._paces.take(RELAY, sum(counts.values()))
+        self._paces.take(RELAY, len(jobs))
         for lane, count in counts.items():
             pace = known.get(lane)
             if pace is not None and isinstance(lane, Lane):
@@ -184,12 +189,23 @@ class Pacing:
 
     async def step(self) -> None:
         """The next round, when it is due or a person has changed something. Raises DatabaseError."""
+        due = self._clock() + ROUND_SECONDS
         try:
             async with asyncio.timeout(ROUND_SECONDS):
                 await self.changed.wait()
         except TimeoutError:
-            pass
+            self._watch_load(self._clock() - due)
         await self.round()
+
+    def _watch_load(self, late: float) -> None:
+        load, vitals = self.load, self._vitals
+        load.loop.add(max(0.0, late))
+        load.tick(self._paces.total().rate(self._clock()))
+        if load.reason is not None and vitals.slowed_by_load is None:
+            log.warning("slower than usual: fewer mails are claimed", problem=load.reason)
+        elif load.reason is None and vitals.slowed_by_load is not None:
+            log.info("as fast as usual again")
+        vitals.slowed_by_load, vitals.load_rate = load.reason, load.rate
 
     def configure(self) -> None:
         """The settings have changed."""

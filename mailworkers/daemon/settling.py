@@ -122,6 +122,7 @@ class Settling:
         """A group commit is done: now its figures count."""
         self._vitals.last_ack = time.monotonic()
         self._vitals.writing_stalled = False
+        self._pacing.load.acks.add(written.seconds)
         if not self._metrics.enabled:
             return
         durations, self._durations = self._durations, []

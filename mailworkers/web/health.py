@@ -7,7 +7,7 @@ what to do. `fail` means that mail is not going out or might go out twice, `warn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -185,10 +185,10 @@ def results(moment: Moment) -> Check:
 
 
 def oldest_due(moment: Moment) -> Check:
-    """Whether mail goes out when it is due. Where lanes rest, that check says why it does not."""
+    """Whether mail goes out when it is due, beside that of lanes that rest or are lowered, which have checks of their own."""
     vitals = moment.vitals
     age = vitals.queue.oldest_due_seconds if vitals.queue else None
-    if age is None or age <= OLDEST_DUE_SECONDS or vitals.resting_lanes:
+    if age is None or age <= OLDEST_DUE_SECONDS:
         return Check(observed=age, unit="s")
     action = "Raise MAX_WORKERS or the rate limits, or start another daemon; see `mailworkers status`."
     return Check("warn", "Mail waits long after it was due.", action, age, "s")
@@ -199,10 +199,33 @@ def resting_lanes(moment: Moment) -> Check:
     lanes = moment.vitals.resting_lanes
     if not lanes:
         return Check(observed=0, unit="lanes")
-    named = [f"{lane}: {reason}" for lane, reason in sorted(lanes.items())[:LANES_NAMED]]
-    more = [f"and {len(lanes) - LANES_NAMED} more"] if len(lanes) > LANES_NAMED else []
     action = "Nothing, if it passes: they slow down and go on by themselves. `mailworkers status` names them."
-    return Check("warn", "Lanes rest.", action, len(lanes), "lanes", "; ".join(named + more))
+    return Check("warn", "Lanes rest.", action, len(lanes), "lanes", _few(lanes))
+
+
+def lowered_lanes(moment: Moment) -> Check:
+    """Whether the relay takes what is sent. Lanes that are sent to more slowly are the relay's wish, and no fault."""
+    lanes = {
+        lane: f"{one.rate:.3g} mails/s for {one.lasts:.0f} s: {one.reason}"
+        for lane, one in moment.vitals.lowered.items()
+    }
+    return Check(observed=len(lanes), unit="lanes", detail=_few(lanes))
+
+
+def load(moment: Moment) -> Check:
+    """Whether this daemon holds itself back, since the database or the machine is slow."""
+    vitals = moment.vitals
+    if vitals.slowed_by_load is None:
+        return Check()
+    action = "Look at the database's disk, locks and CPU, and at this machine's; the daemon speeds up again by itself."
+    rate = None if vitals.load_rate is None else round(vitals.load_rate, 1)
+    output = "The daemon slows itself: the database or this machine is far slower than usual."
+    return Check("warn", output, action, rate, "mails/s", vitals.slowed_by_load)
+
+
+def _few(lanes: Mapping[str, str]) -> str:
+    named = [f"{lane}: {reason}" for lane, reason in sorted(lanes.items())[:LANES_NAMED]]
+    return "; ".join([*named, *([f"and {len(lanes) - LANES_NAMED} more"] if len(lanes) > LANES_NAMED else [])])
 
 
 def event_loop(moment: Moment) -> Check:
@@ -223,7 +246,7 @@ CHECKS: dict[str, Callable[[Moment], Check]] = {
     check.__name__: check
     for check in (
         *(phase, database, relay, liveness_lock, heartbeat, claims),
-        *(results, oldest_due, resting_lanes, event_loop, uptime),
+        *(results, oldest_due, resting_lanes, lowered_lanes, load, event_loop, uptime),
     )
 }
 # What must be well, and how well: workers that wait for a busy database are no reason to turn away.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mailworkers.daemon.vitals import Vitals
+from mailworkers.daemon.vitals import Lowered, Vitals
 from mailworkers.queue.depth import QueueDepth
 from mailworkers.settings import Settings
 from mailworkers.web.health import CHECKS, Thresholds, examine, overall, report, unready
@@ -95,12 +95,26 @@ def test_what_is_no_trouble(vitals: Vitals) -> None:
     assert overall(examine(vitals, NOW, THRESHOLDS).values()) == "pass"
 
 
-def test_mail_that_waits_for_a_resting_lane_is_told_once() -> None:
+def test_mail_of_other_lanes_that_waits_is_told_while_one_rests() -> None:
     vitals = well(queue=waiting_since(5000), resting_lanes={"acme/gmail.test": "421 slow down"})
 
     checks = examine(vitals, NOW, THRESHOLDS)
 
-    assert [name for name, check in checks.items() if check.status != "pass"] == ["resting_lanes"]
+    assert [name for name, check in checks.items() if check.status != "pass"] == ["oldest_due", "resting_lanes"]
+
+
+def test_a_lowered_lane_is_told_and_no_fault() -> None:
+    checks = examine(well(lowered={"acme": Lowered(42.0, 42.0, 60.0, 0.0, "421 too many")}), NOW, THRESHOLDS)
+
+    assert checks["lowered_lanes"].status == "pass"
+    assert checks["lowered_lanes"].detail == "acme: 42 mails/s for 60 s: 421 too many"
+
+
+def test_a_daemon_that_slows_itself_says_why() -> None:
+    checks = examine(well(slowed_by_load="the database takes 2 s", load_rate=70.0), NOW, THRESHOLDS)
+
+    assert (checks["load"].status, checks["load"].observed) == ("warn", 70.0)
+    assert "the database takes 2 s" in checks["load"].detail
 
 
 def test_the_worst_check_is_the_status_of_all() -> None:
