@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import asyncpg
 import pytest
 
+from mailworkers.campaigns.watching import watch
 from mailworkers.daemon.warming import SPREAD_SECONDS
 from mailworkers.settings import Settings
 from tests.support import campaigns, warm_ups
@@ -136,6 +138,13 @@ async def test_a_campaign_is_left_where_it_stands_until_tomorrow(settings: Setti
             "SELECT count(*) FROM mailworkers.email_jobs WHERE scheduled_at > now() OR status = 'sending'"
         )
         assert 2 <= claimed <= 20
+        # and who watches it is told why
+        async with aclosing(watch(running.database, small, campaign)) as watching:
+            seen = await anext(watching)
+        assert [hold.partition(":")[0] for hold in seen.holds] == [
+            f"the warm-up of {SENDER} has sent its 10 mails of today",
+            f"the warm-up of {SENDER} has sent its 1 mails of today to google",
+        ]
         assert running.vitals.queue is None or running.vitals.queue.oldest_due_seconds is None
         # and when the warm-up ends, the rest goes
         await owner.execute("SELECT mailworkers.stop_warm_up($1)", SENDER)
