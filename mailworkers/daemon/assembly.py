@@ -27,8 +27,9 @@ from mailworkers.daemon.warming import Warming
 from mailworkers.daemon.worker import Bench
 from mailworkers.db.pool import Database
 from mailworkers.destinations.lookup import Lookup
-from mailworkers.errors import DatabaseError
+from mailworkers.errors import ComposeError, DatabaseError
 from mailworkers.limits import Ledger, Limiter, Sharing, limits_from
+from mailworkers.mail.addresses import ascii_domain
 from mailworkers.mail.row import SenderDefaults
 from mailworkers.queue.ack import AckWriter, Written
 from mailworkers.queue.claim import Claims
@@ -67,6 +68,13 @@ class Current:
     def sender(self) -> SenderDefaults:
         """Who sends mails of rows that name nobody."""
         return self._sender
+
+    def sender_domain(self) -> str:
+        """The domain in the Message-ID of such mails; empty where that is no domain name."""
+        try:
+            return ascii_domain(self._sender.from_email.rpartition("@")[2])
+        except ComposeError:
+            return ""
 
     def retention(self) -> int:
         """Months of history."""
@@ -186,6 +194,7 @@ def assemble(
             job_deadline=settings.job_deadline_seconds,
             retention_months=current.retention,
             retry_schedule=current.schedule,
+            sender_domain=current.sender_domain,
         )
     )  # fmt: skip
     campaigning = Campaigning(

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """What maintenance looks after, and where it shows. `job_deadline` is in seconds; the last two give settings that SIGHUP
+    """What maintenance looks after, and where it shows. `job_deadline` is in seconds; the last three give settings that SIGHUP
     may change."""
 
     database: Database
@@ -48,6 +48,7 @@ class House:
     job_deadline: float
     retention_months: Callable[[], int]
     retry_schedule: Callable[[], Sequence[float]]
+    sender_domain: Callable[[], str]
 
 
 class Maintenance:
@@ -73,12 +74,13 @@ class Maintenance:
         dead = await self._house.leases.end_dead(self._house.heartbeat.own_leases)
         if dead:
             log.warning("daemons died", daemons=dead)
-        self._taken_back(await self._house.leases.rescue())
+        self._taken_back(await self._house.leases.rescue(self._house.sender_domain()))
 
     async def give_up(self) -> None:
         """Give up attempts past their deadline."""
         retry_seconds = self._house.retry_schedule()[0]
-        self._taken_back(await self._house.leases.expire(retry_seconds, self._house.job_deadline))
+        patience, domain = self._house.job_deadline, self._house.sender_domain()
+        self._taken_back(await self._house.leases.expire(retry_seconds, patience, domain))
 
     def _taken_back(self, jobs: Rescued) -> None:
         if jobs.again or jobs.parked:

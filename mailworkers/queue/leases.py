@@ -142,18 +142,23 @@ class Leases:
         )
         return [row["id"] for row in ended]
 
-    async def rescue(self) -> Rescued:
-        """Take back the jobs of ended and of unknown leases. Raises as `Gateway.fetch`."""
-        row = await self._take_back("leases/rescue", MOST_RESCUES, self._portion.size)
+    async def rescue(self, sender_domain: str = "") -> Rescued:
+        """Take back the jobs of ended and of unknown leases. Raises as `Gateway.fetch`.
+
+        Args:
+            sender_domain: as for `expire`.
+        """
+        row = await self._take_back("leases/rescue", MOST_RESCUES, self._portion.size, sender_domain)
         return Rescued(row["again"], row["parked"])
 
-    async def expire(self, retry_seconds: float, patience: float) -> Rescued:
+    async def expire(self, retry_seconds: float, patience: float, sender_domain: str = "") -> Rescued:
         """Give up attempts that are seen past their deadline for a while. Raises as `Gateway.fetch`.
 
         Args:
             retry_seconds: until the next try of such a job.
             patience: seconds for which a job must have been found so. As long as an attempt may take, it leaves every living
                 attempt alone, wherever the wall clock was set to.
+            sender_domain: of rows that name no sender, in ASCII, for the Message-ID in the record; empty where it is not known.
         """
         rows = await self._gateway.fetch("leases/overdue", self._portion.size)
         overdue = self._overdue.judge([(row["id"], row["lease"]) for row in rows], self._clock(), patience)
@@ -161,7 +166,11 @@ class Leases:
         if not overdue:
             return Rescued(0, 0)
         row = await self._take_back(
-            "leases/expire", retry_seconds, [job for job, _ in overdue], [lease for _, lease in overdue]
+            "leases/expire",
+            retry_seconds,
+            [job for job, _ in overdue],
+            [lease for _, lease in overdue],
+            sender_domain,
         )
         return Rescued(row["again"], row["parked"])
 

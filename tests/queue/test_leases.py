@@ -10,6 +10,7 @@ import pytest
 
 from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseUnavailable
+from mailworkers.mail.row import SenderDefaults, message_from_row
 from mailworkers.queue.claim import Claims, Wish
 from mailworkers.queue.leases import MOST_RESCUES, LeaseClock, Leases, Registration, WorkerRow
 from mailworkers.queue.marks import Marks
@@ -250,6 +251,36 @@ async def test_a_job_that_saw_many_daemons_die_is_abandoned(
     assert (record["status"], record["content"] is not None) == ("abandoned", True)
 
 
+@pytest.mark.parametrize(
+    ("columns", "recorded"),
+    [({}, True), ({"from_email": "shop@Firm.example"}, True), ({"from_email": "shop@büro.example"}, False)],
+    ids=["the default sender", "the row's", "an internationalized domain"],
+)
+@pytest.mark.parametrize("how", ["its daemons died", "it outlived its deadline"])
+async def test_a_job_that_is_given_up_keeps_its_message_id_and_counts(
+    leases: Leases, database: Database, app_connection: Any, columns: dict[str, str], recorded: bool, how: str
+) -> None:
+    """Given a job that was tried, when it is given up from outside, then its record names the Message-ID that went out, and the
+    figures of the daemon that held it count it."""
+    daemon = (await leases.register()).daemon_id
+    job = await claim(database, daemon, app_connection, max_retries=0, **columns)
+    went_out = message_from_row(job.row, SenderDefaults("me@shop.example")).message_id
+
+    if how == "its daemons died":
+        await run(database, "UPDATE mailworkers.email_jobs SET rescues = $2 WHERE id = $1", job.id, MOST_RESCUES - 1)
+        await leases.end_own(daemon, "killed")
+        parked = await leases.rescue("shop.example")
+    else:
+        await run(database, "UPDATE mailworkers.email_jobs SET deadline = now() - interval '1 s' WHERE id = $1", job.id)
+        parked = await leases.expire(300.0, 0.0, "shop.example")
+
+    assert parked.parked == 1
+    record = await run(database, "SELECT * FROM mailworkers.email_sends WHERE job_id = $1", job.id)
+    assert record["message_id"] == (went_out if recorded else None)
+    figures = await run(database, "SELECT * FROM mailworkers.worker_metrics WHERE daemon_id = $1", daemon)
+    assert (figures["abandoned"], figures["unknown"], figures["retried"]) == (1, 0, 0)
+
+
 async def test_after_a_lost_session_the_process_keeps_what_it_answers_for(
     leases: Leases, database: Database, app_connection: Any
 ) -> None:
@@ -267,6 +298,19 @@ async def test_after_a_lost_session_the_process_keeps_what_it_answers_for(
     assert (await run(database, "SELECT * FROM mailworkers.email_jobs WHERE id = $1", forgotten.id))[
         "status"
     ] == "waiting"
+
+
+async def test_without_a_sender_no_message_id_is_made_up(
+    leases: Leases, database: Database, app_connection: Any
+) -> None:
+    daemon = (await leases.register()).daemon_id
+    job = await claim(database, daemon, app_connection, max_retries=0)
+    await run(database, "UPDATE mailworkers.email_jobs SET deadline = now() - interval '1 s' WHERE id = $1", job.id)
+
+    await leases.expire(300.0, 0.0)
+
+    record = await run(database, "SELECT * FROM mailworkers.email_sends WHERE job_id = $1", job.id)
+    assert record["message_id"] is None
 
 
 async def test_a_claim_whose_answer_was_lost_is_let_go(leases: Leases, database: Database, app_connection: Any) -> None:
@@ -292,6 +336,8 @@ async def test_an_attempt_past_its_deadline_is_given_up_though_its_daemon_lives(
         await leases.expire(300.0, 0.0)
         row = await run(database, "SELECT * FROM mailworkers.email_job_status WHERE job_id = $1", job.id)
         assert row["status"] == expected
+        figures = await run(database, "SELECT * FROM mailworkers.worker_metrics WHERE daemon_id = $1", daemon)
+        assert (figures["retried"], figures["abandoned"]) == (1, int(expected == "abandoned"))
         if expected == "retrying":
             await run(
                 database,

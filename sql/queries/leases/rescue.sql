@@ -3,6 +3,8 @@
 -- Index email_jobs_sending, one range between each two living daemons' numbers, however many have ended; $2 at most so many of
 -- each. A daemon that registers meanwhile has a higher number than all that are known here, so the ranges end with these:
 -- a job that it claims while this statement waits is not taken from it. Beyond them one number is looked at each time.
+-- The Message-ID is the one that every attempt had: made of the row's token and the sender's domain, $3 where the row names no
+-- sender; an internationalized domain has another form in it, which is not known here.
 WITH living AS MATERIALIZED (
     SELECT id FROM mailworkers.email_daemons WHERE ended_at IS NULL
 ), gaps AS MATERIALIZED (
@@ -35,11 +37,23 @@ WITH living AS MATERIALIZED (
     RETURNING job.*, orphans.ended, to_jsonb(job) AS content
 ), kept AS (
     INSERT INTO mailworkers.email_sends (job_id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type,
-        status, to_email, subject, reply, content)
+        status, to_email, subject, message_id, reply, content)
     SELECT id, campaign_id, created_at, scheduled_at, attempts + 1, workspace_id, job_type, ended, to_email, subject,
+        CASE WHEN job_type = 'send-email' AND octet_length(sender.domain) = length(sender.domain)
+             THEN replace(message_token::text, '-', '') || '@' || nullif(sender.domain, '') END,
         CASE ended WHEN 'unknown' THEN 'its daemon died after the mail had been begun: it may have been sent'
                    ELSE 'its daemon died each time that it was tried' END, content
     FROM parked
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN from_email <> '' THEN split_part(from_email, '@', 2) ELSE $3::text END AS domain
+    ) AS sender
+), counted AS (
+    INSERT INTO mailworkers.worker_metrics AS m (minute, daemon_id, abandoned, unknown)
+    SELECT date_trunc('minute', now()), daemon_id, count(*) FILTER (WHERE ended = 'abandoned'),
+        count(*) FILTER (WHERE ended = 'unknown')
+    FROM parked GROUP BY daemon_id ORDER BY daemon_id
+    ON CONFLICT (minute, daemon_id) DO UPDATE SET abandoned = m.abandoned + excluded.abandoned,
+        unknown = m.unknown + excluded.unknown
 ), progressed AS (
     INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, abandoned, unknown)
     SELECT 'campaign', campaign_id, 0, count(*), count(*) FILTER (WHERE ended = 'abandoned'),

@@ -18,6 +18,7 @@ from mailworkers.queue.states import Ended, Result, Retry, Sent, Snooze
 OVERDUE = "the attempt outlived its deadline"
 PERHAPS = "its daemon died after the mail had been begun: it may have been sent"
 DEADLY = "its daemon died each time that it was tried"
+SENDER_DOMAIN = "example.org"
 READY = ("waiting", "retrying")
 
 
@@ -229,10 +230,10 @@ class Model:
                 continue
             if job.at_most_once and job.marked_at is not None:
                 job.attempts += 1
-                job.end("unknown", self.now, PERHAPS)
+                self._park(job, "unknown", PERHAPS)
             elif job.rescues + 1 >= MOST_RESCUES:
                 job.attempts += 1
-                job.end("abandoned", self.now, DEADLY)
+                self._park(job, "abandoned", DEADLY)
             else:
                 job.rescues += 1
                 job.release()
@@ -245,15 +246,21 @@ class Model:
             job.attempts += 1
             job.failures.append(self.now)
             if job.at_most_once and job.marked_at is not None:
-                job.end("unknown", self.now, OVERDUE)
+                self._park(job, "unknown", OVERDUE)
             elif job.attempts > job.max_retries:
-                job.end("abandoned", self.now, OVERDUE)
+                self._park(job, "abandoned", OVERDUE)
             else:
+                self._count("retried", job.daemon_id or 0)
                 job.release()
                 job.reply, job.scheduled_at = OVERDUE, self.now + timedelta(seconds=retry_seconds)
                 job.put_off_since = None
             again, parked = again + job.live, parked + (not job.live)
         return again, parked
+
+    def _park(self, job: ModelJob, status: str, why: str) -> None:
+        """End it from outside: it counts for the daemon that held it, and the record tells its Message-ID."""
+        self._count(status, job.daemon_id or 0)
+        job.end(status, self.now, why, message_id_of(job.token))
 
     def _held_by(self, daemon_id: int) -> list[ModelJob]:
         return [job for job in self.jobs.values() if job.status == "sending" and job.daemon_id == daemon_id]
@@ -289,3 +296,8 @@ class Model:
 def _months_before(moment: datetime, months: int) -> datetime:
     year, month = divmod(moment.year * 12 + moment.month - 1 - months, 12)
     return datetime(year, month + 1, 1, tzinfo=UTC)
+
+
+def message_id_of(token: UUID) -> str:
+    """As the composer makes it."""
+    return f"{token.hex}@{SENDER_DOMAIN}"

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, cast
-from uuid import UUID
 
 import asyncpg
 
@@ -18,7 +17,7 @@ from mailworkers.queue.sightings import SUSPICION_SECONDS
 from mailworkers.queue.states import Job, Result, Sent, Snooze
 from mailworkers.replies import Accepted, Broken, Deferred, FailureClass, Lost, Outcome, Rejected, Reply, Throttled
 from mailworkers.replies import Stage as Moment
-from tests.queue.lifecycle.model import Model, ModelJob
+from tests.queue.lifecycle.model import SENDER_DOMAIN, Model, ModelJob, message_id_of
 from tests.queue.lifecycle.process import JOB_DEADLINE_SECONDS, LEASE_SECONDS, Held, Process
 from tests.queue.lifecycle.stage import Stage
 from tests.support import jobs as rows
@@ -253,6 +252,7 @@ class Play:
         house = House(
             database=self.stage.database, heartbeat=nobody, leases=nobody, claims=nobody, book=nobody, vitals=nobody,
             metrics=nobody, trouble=nobody, job_deadline=JOB_DEADLINE_SECONDS, retention_months=lambda: MONTHS_KEPT, retry_schedule=lambda: RETRY_SCHEDULE,
+            sender_domain=lambda: SENDER_DOMAIN,
         )  # fmt: skip
         self.stage.run(Maintenance(house).keep_house())
         self.model.keep_house(MONTHS_KEPT, METRICS_DAYS)
@@ -266,12 +266,12 @@ class Play:
             gone = daemon.lock_freed is not None and monotonic - daemon.lock_freed >= SUSPICION_SECONDS
             assert gone or monotonic - daemon.renewed >= LEASE_SECONDS, "a lease ended too early"
             self.model.end(daemon_id)
-        assert self.stage.run(process.leases.rescue()) == Rescued(*self.model.rescue())
+        assert self.stage.run(process.leases.rescue(SENDER_DOMAIN)) == Rescued(*self.model.rescue())
         self._expire(process)
 
     def _expire(self, process: Process) -> None:
         """Which jobs are seen as overdue hangs on when this process looked: that they are is checked, not foretold."""
-        expired = self.stage.run(process.leases.expire(RETRY_SCHEDULE[0], JOB_DEADLINE_SECONDS))
+        expired = self.stage.run(process.leases.expire(RETRY_SCHEDULE[0], JOB_DEADLINE_SECONDS, SENDER_DOMAIN))
         live = self.stage.run(self.stage.live())
         given_up = [
             job
@@ -286,8 +286,3 @@ class Play:
                 "the clock was set, no more"
             )
         assert expired == Rescued(*self.model.expire(given_up, RETRY_SCHEDULE[0]))
-
-
-def message_id_of(token: UUID) -> str:
-    """As the composer makes it."""
-    return f"{token.hex}@example.org"

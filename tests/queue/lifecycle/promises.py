@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from tests.queue.lifecycle.play import Play, message_id_of
+from tests.queue.lifecycle.model import message_id_of
+from tests.queue.lifecycle.play import Play
 from tests.queue.lifecycle.stage import Row
 
 
