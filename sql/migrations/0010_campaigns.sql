@@ -885,7 +885,11 @@ BEGIN
     IF to_regclass(format('mailworkers.%I', part)) IS NOT NULL THEN
         RETURN false;
     END IF;
-    SELECT CASE WHEN is_called THEN (last_value / 100000 + 1) * 100000 ELSE last_value / 100000 * 100000 END INTO begins
+    -- The numbers of a month without campaigns are its own all the same: its partition has them.
+    SELECT CASE WHEN is_called OR EXISTS (
+            SELECT FROM pg_inherits WHERE inhparent = 'mailworkers.campaign_send_leads'::regclass
+              AND inhrelid <> 'mailworkers.campaign_send_leads_default'::regclass)
+        THEN (last_value / 100000 + 1) * 100000 ELSE last_value / 100000 * 100000 END INTO begins
     FROM mailworkers.campaign_sends_id_seq;
     EXECUTE format('CREATE TABLE mailworkers.%I PARTITION OF mailworkers.campaign_send_leads FOR VALUES FROM (%s) TO (%s)',
         part, begins, begins + 100000);
