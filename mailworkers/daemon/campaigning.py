@@ -22,6 +22,7 @@ from mailworkers.errors import DatabaseRefused
 
 LOOK_SECONDS: Final = 0.5  # a pause acts within a second, also where its notification cannot be heard
 BUSY_LOOK_SECONDS: Final = 0.1  # while one runs: at 7,000 mails/s a tenth of its window ends meanwhile
+SHORTEST_LOOK_SECONDS: Final = 0.02  # between two looks, whatever changes meanwhile
 LOOK_SHARE: Final = 0.1  # thousands of campaigns make looks dear: then they are fewer
 TELL_SECONDS: Final = 0.25
 TELL_LAST_SECONDS: Final = 5.0  # the last word of a campaign that has just ended
@@ -125,8 +126,9 @@ class Campaigning:
         await self.look()
         busy = any(one.status in ("running", "cancelling", "scheduled") for one in self._open)
         interval = max(BUSY_LOOK_SECONDS if busy else LOOK_SECONDS, self._look_cost / LOOK_SHARE)
+        await asyncio.sleep(SHORTEST_LOOK_SECONDS)
         try:
-            async with asyncio.timeout(interval):
+            async with asyncio.timeout(interval - SHORTEST_LOOK_SECONDS):
                 await self._changed.wait()
         except TimeoutError:
             return

@@ -1,5 +1,12 @@
 -- Campaigns: one mail for each lead of a list, made from the leads ahead of the senders, never all at once; and progress.
 
+-- They would send what is paused or cancelled, and count nothing of it:
+-- Daemons of earlier versions must end.
+
+-- What comes next needs the table to itself. Whoever holds it for longer is not waited for: inserts would wait behind this.
+SET LOCAL lock_timeout = '5s';
+LOCK TABLE mailworkers.email_jobs IN ACCESS EXCLUSIVE MODE;
+
 -- ---------------------------------------------------------------- jobs that are made from leads
 
 -- What a campaign makes comes from leads, which were checked one by one when they came, and from a sender that is checked once
