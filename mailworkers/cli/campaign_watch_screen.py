@@ -97,10 +97,10 @@ def _screen(sight: Sight) -> RenderableType:
         for name in ("sent", "failed", "abandoned", "cancelled", "suppressed", "unknown")
     ]
     listed = Text("   ").join(Text.assemble((f"{count:,}", "bold"), f" {name}") for name, count in counts if count)
-    pace = f"{sight.rate:,.0f} mails/s" if sight.rate is not None else ""
+    pace = [f"{sight.rate:,.0f} mails/s"] if sight.rate is not None else []
     if sight.ends_at is not None:
-        pace += f"   ends at {here(sight.ends_at):%H:%M:%S}, in about {_left(sight.ends_at)}"
-    lines: list[RenderableType] = [head, bar, listed, Text(pace)]
+        pace.append(f"ends at {here(sight.ends_at):%H:%M:%S}, in about {_left(sight.ends_at)}")
+    lines: list[RenderableType] = [head, bar, listed, Text("   ".join(pace))]
     return Group(
         *lines,
         *(Text(f"! {hold}", style="yellow") for hold in sight.holds),
