@@ -72,7 +72,7 @@ Header = Annotated[
     list[str] | None,
     typer.Option(
         "--header",
-        help="A further header, as in List-Unsubscribe=<https://…>. May be given again.",
+        help="A further header, as in List-Unsubscribe=<https://example.org/u>. May be given again.",
         metavar="NAME=VALUE",
     ),
 ]

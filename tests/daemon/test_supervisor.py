@@ -11,19 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from mailworkers.daemon.assembly import assemble
-from mailworkers.daemon.freeze import FreezeWatch
 from mailworkers.daemon.heartbeat import CHECK_SECONDS
-from mailworkers.daemon.metrics import Metrics
-from mailworkers.daemon.preparing import Prepared
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
-from mailworkers.daemon.supervisor import Life
-from mailworkers.db.pool import Database
 from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
-from mailworkers.transports import transport_for
-from tests.support.distance import Distance
-from tests.support.jobs import insert, made_up
+from tests.support.jobs import insert
 from tests.support.running import running_daemon
 from tests.support.sink import Sink
 from tests.support.smtp_server import HostileServer, Talk
@@ -70,24 +62,6 @@ async def test_inserted_rows_become_mails_and_a_record(settings: Settings, app_c
     )
     assert (record["status"], record["attempts"]) == ("sent", 1)
     assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs") == 0
-
-
-async def test_a_reload_changes_the_sender_of_mails_that_wait(
-    settings: Settings, database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Given mails composed ahead of their turn, when FROM_EMAIL changes and SIGHUP comes, then they are composed anew."""
-    monkeypatch.setenv("MAILWORKERS_FROM_EMAIL", "new@example.org")
-    async with asyncio.TaskGroup() as tasks:
-        daemon = assemble(settings, database, transport_for(settings), Metrics(), tasks)
-        life = Life(daemon, tasks, FreezeWatch(daemon.heartbeat, lambda: 0))
-        daemon.buffer.put([made_up(number) for number in range(2)])
-        for sender in ("sender@example.org", "new@example.org"):
-            job = daemon.buffer.take()
-            assert job is not None
-            mail = await daemon.preparing.prepare(job)
-            assert isinstance(mail, Prepared)
-            assert mail.mail.envelope.mail_from == sender
-            life._reload()
 
 
 async def test_an_idle_daemon_is_woken_by_the_insert(settings: Settings, app_connection: Any, owner: Any) -> None:
@@ -414,51 +388,6 @@ async def test_at_the_end_of_the_grace_period_what_is_left_is_aborted(
         running.stop.set()
     assert await status(owner, job) == "retrying"
     assert "unknown" in await owner.fetchval("SELECT text FROM mailworkers.email_retry_jobs WHERE job_id = $1", job)
-
-
-async def test_limits_hold(settings: Settings, app_connection: Any, owner: Any) -> None:
-    changes = {"worker_rate_per_minute": 40, "min_workers": 1, "max_workers": 1}
-    await insert(app_connection, 20)
-    async with Sink() as sink, running_daemon(to(settings, sink.port, **changes)):
-        await eventually(lambda: len(sink.mails) >= 3, "the burst and one more")
-    assert len(sink.mails) < 20
-    assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs WHERE status = 'waiting'") == 20 - len(
-        sink.mails
-    )
-
-
-async def test_a_limit_far_above_the_rate_costs_no_job_its_place(
-    settings: Settings, app_connection: Any, owner: Any
-) -> None:
-    """Tokens of a fast bucket are good for some milliseconds: they are renewed while claimed jobs wait for their turn."""
-    high = {
-        "system_rate_per_second": 100_000,
-        "workspace_rate_per_minute": 1_000_000,
-        "worker_rate_per_minute": 1_000_000,
-    }
-    jobs = 200
-    await insert(app_connection, jobs)
-    async with (
-        Sink() as sink,
-        Distance(sink.port, 0.03) as far,
-        running_daemon(to(settings, far.port, min_workers=2, max_workers=2, **high)) as daemon,
-    ):
-        await eventually(lambda: len(sink.mails) == jobs, "all mails", 60)
-        page = daemon.metrics.page().decode()
-    claimed = next(line for line in page.splitlines() if line.startswith("mailworkers_claim_size_jobs_sum"))
-    # A loop that is late for longer than tokens are good for may cost a few theirs; without renewal it was every other job.
-    assert jobs <= float(claimed.split()[1]) < 1.1 * jobs
-
-
-async def test_the_last_jobs_of_a_line_get_tokens_too(settings: Settings, app_connection: Any) -> None:
-    """Each mail takes longer than tokens are good for, and nothing is left to claim that would ask for more."""
-    await insert(app_connection, 10)
-    async with (
-        Sink(extensions=()) as sink,
-        Distance(sink.port, 0.03) as far,
-        running_daemon(to(settings, far.port, system_rate_per_second=100_000, min_workers=2, max_workers=2)),
-    ):
-        await eventually(lambda: len(sink.mails) == 10, "all mails")
 
 
 async def test_a_schema_that_is_not_this_versions_ends_the_start(settings: Settings, owner: Any) -> None:
