@@ -27,6 +27,7 @@ LOOK_SECONDS: Final = 1.0  # without anything heard; also how soon a lost notifi
 PAUSE_SECONDS: Final = 0.25  # between two looks, whatever is heard
 RATE_SECONDS: Final = 10.0  # what "the last seconds" are
 HOLD_SECONDS: Final = 2.0  # how often it is asked what holds it
+RATE_FRESH_SECONDS: Final = 30.0  # daemons tell of a lowered rate each second while it is in force
 NO_DAEMON: Final = "no daemon is running: start one with `mailworkers run`"
 CHANNELS: Final = ("progress", "campaigns")
 
@@ -136,7 +137,7 @@ async def holding(database: Database, campaign: Progress, sender: str) -> tuple[
             nobody = () if any(daemon.alive for daemon in daemons) else (NO_DAEMON,)
             if campaign.status == "cancelling":
                 return nobody
-            rows = await database.claims.fetch("campaigns/holding", number, sender)
+            rows = await database.claims.fetch("campaigns/holding", number, sender, RATE_FRESH_SECONDS)
             return (*nobody, *dict.fromkeys(map(_sentence, rows)))
     return ()
 
@@ -152,6 +153,9 @@ def _sentence(row: Mapping[str, Any]) -> str:
                 f"the warm-up of {row['subject']} has sent its {row['quota']:,} mails of today{to}: "
                 f"the rest waits until {row['until']:%Y-%m-%d %H:%M} UTC"
             )
+        case "rate":
+            to = "" if row["destination_group"] == "provider" else f" to {row['subject'] or 'all other domains'}"
+            return f"the relay takes about {row['quota']:,} mails/s{to} just now{why}"
         case status:
             return f"the warm-up of {row['subject']} is {status}{why}: `mailworkers warmup resume {row['subject']}` goes on"
 

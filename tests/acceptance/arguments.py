@@ -26,7 +26,7 @@ ARGUMENTS: dict[str, Arguments] = {
     ),
     "campaigns/edit": ("3", '{"data": {"shop": "new"}}'),
     "campaigns/finish": ("4",),
-    "campaigns/holding": ("1", "s@example.org"),
+    "campaigns/holding": ("1", "s@example.org", "30"),
     "campaigns/lead": ("workspace-1", "51", "1", None),
     "campaigns/list": ("workspace-1", "20"),
     "campaigns/make": ("1", "100", "10000"),

@@ -113,6 +113,11 @@ async def test_what_holds_it_is_said(
     await owner.execute("SELECT mailworkers.define_warm_up_schedule('one', '[{\"day\": 1, \"quota\": 50}]')")
     await owner.execute("SELECT mailworkers.start_warm_up('sender@example.org', 'one')")
     await owner.execute("SELECT mailworkers.pause_warm_up('sender@example.org', 'ask Bo')")
+    for lane, daemon, rate in (("default/google", "a", 20), ("default/google", "b", 30), ("other/google", "a", 1)):
+        await owner.execute(
+            "INSERT INTO mailworkers.learned_rates (scope, name, instance, rate, reason) VALUES ('lane', $1, $2, $3, '421 4.7.0 slower')",
+            lane, daemon, rate,
+        )  # fmt: skip
     monkeypatch.setattr(watching, "HOLD_SECONDS", 0.0)
 
     sights = watch(database, settings, campaign)
@@ -120,6 +125,7 @@ async def test_what_holds_it_is_said(
     assert "no daemon is running" in first.holds[0]
     assert "workspace default is paused (too much spam)" in first.holds[1]
     assert "the warm-up of sender@example.org is paused (ask Bo)" in first.holds[2]
+    assert first.holds[3:] == ("the relay takes about 50 mails/s to google just now (421 4.7.0 slower)",)
     await campaigns.ask(owner, "pause", campaign)
     while (sight := await anext(sights)).campaign.status != "paused":
         pass
