@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self, cast
 
+from tests.support.listening import HOST, Listening
+
 
 @dataclass(slots=True)
 class Distance:
@@ -28,37 +30,30 @@ class Distance:
     hiding: Sequence[str] = ()
     port: int = 0
     _ends: set[_End] = field(default_factory=set)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _server: asyncio.Server | None = None
+    _listening: Listening = field(default_factory=Listening)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.get_running_loop().create_server(self._near_end, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listening.opened(await asyncio.get_running_loop().create_server(self._near_end, HOST, 0))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._listening.close(self._abort)
+
+    def _abort(self) -> None:
         for end in list(self._ends):
             end.abort()
-        await self._server.wait_closed()
 
     def _near_end(self) -> _End:
         near = _End(self, ())
-        task = asyncio.get_running_loop().create_task(self._reach(near))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._listening.serve(asyncio.get_running_loop().create_task(self._reach(near)))
         return near
 
     async def _reach(self, near: _End) -> None:
         far = _End(self, [keyword.encode() for keyword in self.hiding])
         near.other, far.other = far, near
-        await asyncio.get_running_loop().create_connection(lambda: far, "127.0.0.1", self.target_port)
+        await asyncio.get_running_loop().create_connection(lambda: far, HOST, self.target_port)
         near.pass_on()
 
     def opened(self, end: _End) -> None:

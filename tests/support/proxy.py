@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from tests.support.listening import HOST, Listening
+
 READ_OCTETS = 65536
 CONNECT_SECONDS = 10.0
 RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: close(2) then sends RST
@@ -91,25 +93,17 @@ class Proxy:
     _refusing: bool = False
     _flowing: asyncio.Event = field(default_factory=asyncio.Event)
     _links: set[_Link] = field(default_factory=set)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _server: asyncio.Server | None = None
+    _listening: Listening = field(default_factory=Listening)
 
     async def __aenter__(self) -> Self:
         self._flowing.set()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = self._listening.opened(await asyncio.start_server(self._serve, HOST, self.port))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.cut()
-        await self._server.wait_closed()
+        await self._listening.close(self.cut)
 
     @property
     def open_links(self) -> int:
@@ -141,14 +135,13 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._listening.serve(task)
         self.connections += 1
         try:
             if self._refusing:
                 return
             async with asyncio.timeout(CONNECT_SECONDS):
-                from_server, to_server = await asyncio.open_connection("127.0.0.1", self.target_port)
+                from_server, to_server = await asyncio.open_connection(HOST, self.target_port)
         except OSError:  # nobody there: the client is told so
             return
         finally:
