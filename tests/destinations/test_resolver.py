@@ -63,7 +63,16 @@ async def test_only_the_best_of_many_are_looked_at(server: DnsServer, resolver: 
 
 
 def _another_question(question: dns.message.Message) -> bytes:
-    return dns.message.make_response(dns.message.make_query("other.test", "MX", id=question.id)).to_wire()
+    answer = dns.message.make_response(dns.message.make_query("other.test", "MX", id=question.id))
+    answer.answer.append(dns.rrset.from_text("other.test.", 60, "IN", "MX", "10 smtp.google.com."))
+    return answer.to_wire()
+
+
+def _another_number(question: dns.message.Message) -> bytes:
+    answer = dns.message.make_response(question)
+    answer.id = question.id ^ 1
+    answer.answer.append(dns.rrset.from_text("firm.test.", 60, "IN", "MX", "10 smtp.google.com."))
+    return answer.to_wire()
 
 
 def _far_too_much(question: dns.message.Message) -> bytes:
@@ -94,12 +103,21 @@ def _pointer_to_itself(question: dns.message.Message) -> bytes:
 
 @pytest.mark.parametrize(
     "lie",
-    [lambda _: b"", lambda _: b"\xff" * 400, _far_too_much, _another_question, _endless_aliases, _pointer_to_itself],
+    [
+        lambda _: b"",
+        lambda _: b"\xff" * 400,
+        _far_too_much,
+        _another_question,
+        _another_number,
+        _endless_aliases,
+        _pointer_to_itself,
+    ],
     ids=[
         "nothing",
         "noise",
         "far too much",
         "an answer to another question",
+        "another number",
         "aliases in a circle",
         "a name that points to itself",
     ],
