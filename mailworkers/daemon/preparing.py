@@ -39,6 +39,8 @@ AHEAD_SECONDS = 0.005
 # others may well wait; the way to a thread and back costs 0.1 ms, which is too much for each small mail.
 LARGE_CHARACTERS = 256 * 1024
 
+Key = tuple[int, int]  # a job and its lease
+
 log = structlog.get_logger(__name__)
 
 
@@ -67,7 +69,7 @@ class Preparing:
         self._upcoming = upcoming
         self._shelf = Shelf(gateway)
         self._aside = aside.Aside()
-        self._ahead: dict[tuple[int, int], Prepared | Ended] = {}  # by job and lease
+        self._ahead: dict[Key, Prepared | Ended] = {}
 
     async def prepare(self, job: Job) -> Prepared | Ended:
         """Compose the job's mail.
@@ -84,11 +86,11 @@ class Preparing:
             letter = await self._letter(job)
             if _is_small(job):
                 composed = self._composed(job, letter)
-                self._ahead = {}
+                before, self._ahead = self._ahead, {}
                 with contextlib.suppress(
                     MemoryError
                 ):  # what was had is kept; each of the others meets it in its own turn
-                    for key, mail in self._composed_ahead():
+                    for key, mail in self._composed_ahead(before):
                         self._ahead[key] = mail
                 return composed
             blobs = await self._blobs(job)
@@ -100,6 +102,10 @@ class Preparing:
         except TimeoutError:
             log.error("composing took too long", job=job.id)  # noqa: TRY400 -- where it hangs is not known here
             return _never(job, f"composing took more than {aside.LONGEST_SECONDS:g} s", FailureClass.SYSTEM)
+
+    def keep(self, job: Job, prepared: Prepared) -> None:
+        """A composed mail that could not be begun: its job waits for another turn."""
+        self._ahead[job.id, job.lease] = prepared
 
     def drop_ahead(self) -> None:
         """Let go what was composed ahead of its turn: the settings that it was composed with are in force no more."""
@@ -120,19 +126,24 @@ class Preparing:
         wanted = blob_ids(job.row) if job.size <= LARGE_CHARACTERS else await self._aside.run(lambda: blob_ids(job.row))
         return await blobs_of(wanted, job.lane.workspace_id, self._gateway)
 
-    def _composed_ahead(self) -> Iterable[tuple[tuple[int, int], Prepared | Ended]]:
-        """The next small jobs of the line; of those with a template, the ones that name a version which is at hand."""
+    def _composed_ahead(self, before: Mapping[Key, Prepared | Ended]) -> Iterable[tuple[Key, Prepared | Ended]]:
+        """The next small jobs of the line; of those with a template, the ones that name a version which is at hand. What was
+        composed before is not composed again: where the line has changed, most of it comes a little later."""
         until = time.perf_counter() + AHEAD_SECONDS
         for job in self._upcoming(AHEAD_JOBS):
+            key = (job.id, job.lease)
+            if key in before:
+                yield key, before[key]
+                continue
             reference = job.row["template"]
             if not _is_small(job):
                 continue
             if reference is None:
-                yield (job.id, job.lease), self._composed(job)
+                yield key, self._composed(job)
                 continue
             letter = self._shelf.lasting(job.lane.workspace_id, reference)
             if letter is not None:
-                yield (job.id, job.lease), self._composed(job, letter)
+                yield key, self._composed(job, letter)
                 if time.perf_counter() > until:
                     break
 

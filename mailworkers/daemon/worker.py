@@ -303,6 +303,7 @@ class Worker:
             return
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
         if purse is not None and not purse.pay():
+            bench.preparing.keep(job, prepared)
             self._lacks_tokens(job, marked=job.at_most_once)
             return
         ending = session.submit(prepared.mail, deadline)

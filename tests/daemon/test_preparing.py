@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -77,6 +78,37 @@ async def test_the_next_jobs_are_composed_with_the_first_and_once() -> None:
     assert [mail.mail.content.split(b"Hi ")[1] for mail in (first, *others) if isinstance(mail, Prepared)] == [
         b"%d\r\n" % number for number in range(AHEAD_JOBS + 1)
     ]
+
+
+async def test_an_urgent_mail_that_comes_between_leaves_what_was_composed_ahead() -> None:
+    desk = Desk(*[made_up(number, priority=10) for number in range(20)])
+    await desk.next()
+
+    desk.buffer.put([made_up(100)])
+    urgent = await desk.next()
+    for _ in range(19):
+        await desk.next()
+
+    assert isinstance(urgent, Prepared)
+    assert urgent.message_id.startswith(UUID(int=100).hex)
+    assert desk.composed == 21
+
+
+async def test_a_mail_whose_turn_was_put_off_is_not_composed_again() -> None:
+    desk = Desk(*[a_job(number) for number in range(5)])
+    await desk.next()
+    job = desk.buffer.take()
+    assert job is not None
+    prepared = await desk.preparing.prepare(job)
+    assert isinstance(prepared, Prepared)
+
+    desk.preparing.keep(job, prepared)
+    desk.buffer.put_back(job)
+
+    assert await desk.next() is prepared
+    for _ in range(3):
+        await desk.next()
+    assert desk.composed == 5
 
 
 async def test_what_was_composed_ahead_with_other_settings_is_composed_anew() -> None:
