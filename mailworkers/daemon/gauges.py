@@ -78,6 +78,7 @@ class VitalsCollector(Collector):
             learned.add_metric([lane], one.rate)
         yield learned
         yield _gauge("slowed_by_load", "1 while this daemon slows itself.", vitals.slowed_by_load is not None)
+        yield _gauge("warm_ups", "Senders that are being warmed up.", vitals.warm_ups)
         yield _gauge("warnings", "Findings of maintenance; the health page says which.", len(vitals.warnings))
 
     def _ages(self) -> Iterator[GaugeMetricFamily]:

@@ -75,6 +75,7 @@ def test_vitals_and_pools_are_read_when_the_page_is_asked_for() -> None:
     vitals.workers, vitals.connected = 5, 4
     vitals.resting_lanes = {"default/": "421 from the relay"}
     vitals.database_problem = "connection refused"
+    vitals.warm_ups = 2
     vitals.last_claim = time.monotonic() - 10
 
     assert value("mailworkers_jobs", {"state": "waiting"}) == 12
@@ -82,6 +83,7 @@ def test_vitals_and_pools_are_read_when_the_page_is_asked_for() -> None:
     assert value("mailworkers_workers", {"state": "connected"}) == 4
     assert value("mailworkers_workers", {"state": "unconnected"}) == 1
     assert value("mailworkers_lanes_resting") == 1
+    assert value("mailworkers_warm_ups") == 2
     assert value("mailworkers_database_up") == 0
     assert value("mailworkers_relay_up") == 1
     assert value("mailworkers_last_claim_age_seconds") == pytest.approx(10, abs=1)
