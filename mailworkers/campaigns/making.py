@@ -82,6 +82,10 @@ class Making:
         """End one whose last mail has ended; whether it has. Raises as `Gateway.fetch`."""
         return bool(await self._work.fetchval("campaigns/finish", campaign_id))
 
-    async def tell(self) -> None:
-        """Tell listeners what has changed, of each campaign four times a second at most. Raises as `Gateway.fetch`."""
-        await self._looks.execute("campaigns/tell")
+    async def tell(self, most: int) -> None:
+        """Tell listeners what has changed, of each campaign four times a second at most. Raises as `Gateway.fetch`.
+
+        Args:
+            most: campaigns told of at once, those first that were told of longest ago.
+        """
+        await self._looks.execute("campaigns/tell", most)

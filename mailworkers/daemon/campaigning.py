@@ -25,6 +25,7 @@ BUSY_LOOK_SECONDS: Final = 0.1  # while one runs: at 7,000 mails/s a tenth of it
 SHORTEST_LOOK_SECONDS: Final = 0.02  # between two looks, whatever changes meanwhile
 LOOK_SHARE: Final = 0.1  # thousands of campaigns make looks dear: then they are fewer
 TELL_SECONDS: Final = 0.25
+MOST_TOLD: Final = 200  # campaigns at once: where thousands run, each is told of less often
 TELL_LAST_SECONDS: Final = 5.0  # the last word of a campaign that has just ended
 LEAST_WINDOW: Final = 200  # where many campaigns share the window
 # Room for so many is worth a statement, or for a tenth of the window: but at most half of it, or senders might wait.
@@ -106,8 +107,9 @@ class Campaigning:
         window = max(LEAST_WINDOW, self._window() // max(1, len(running)))
         # Whose senders would starve first comes first.
         for one in sorted(running, key=lambda one: one.live):
-            more |= await self._make(one, window)
-            if one.uncounted and not one.at_end:
+            made = await self._make(one, window)
+            more |= made is not None and made.looked > 0 and (made.at_end or made.room >= _worth(one, window))
+            if one.uncounted and not (one.at_end or (made is not None and made.at_end)):
                 more |= not await self._making.count(one.campaign_id, COUNTED_LEADS)
         for one in self._open:
             if one.status == "cancelling":
@@ -120,7 +122,7 @@ class Campaigning:
     async def tell(self) -> None:
         """Let listeners hear how far campaigns are, while there are any. Raises DatabaseError."""
         if self._open or time.monotonic() - self._last_open < TELL_LAST_SECONDS:
-            await self._making.tell()
+            await self._making.tell(MOST_TOLD)
 
     async def _look_when_due(self) -> None:
         await self.look()
@@ -139,11 +141,10 @@ class Campaigning:
         if await self.work():
             self._changed.set()
 
-    async def _make(self, one: Open, window: int) -> bool:
-        bound = min(window, one.window or window)
-        worth = max(bound // WORTH_SHARE, min(bound // 2, WORTH_JOBS), 1)
-        if one.at_end or bound - one.live < worth:
-            return False
+    async def _make(self, one: Open, window: int) -> Made | None:
+        """The next jobs of one, where there is room that is worth a statement."""
+        if one.at_end or _bound(one, window) - one.live < _worth(one, window):
+            return None
         chunk = self._chunks.get(one.campaign_id, FIRST_CHUNK)
         began = time.monotonic()
         try:
@@ -153,9 +154,9 @@ class Campaigning:
                 raise
             log.error("campaign stopped: its jobs cannot be made", campaign=one.campaign_id, problem=refusal.message)  # noqa: TRY400
             await self._making.stop(one.campaign_id, refusal.message)
-            return False
+            return None
         self._chunks[one.campaign_id] = _next_chunk(chunk, made, time.monotonic() - began)
-        return made.looked > 0 and (made.at_end or made.room >= worth)
+        return made
 
     async def _cancel(self, one: Open) -> bool:
         return await self._making.cancel_jobs(one.campaign_id, CANCELLED_JOBS) == CANCELLED_JOBS
@@ -163,6 +164,17 @@ class Campaigning:
     async def _finish(self, one: Open) -> None:
         if await self._making.finish(one.campaign_id):
             log.info("campaign ended", campaign=one.campaign_id, cancelled=one.status == "cancelling")
+
+
+def _bound(one: Open, window: int) -> int:
+    """Jobs that may be live."""
+    return min(window, one.window or window)
+
+
+def _worth(one: Open, window: int) -> int:
+    """Room for so many is worth a statement."""
+    bound = _bound(one, window)
+    return max(bound // WORTH_SHARE, min(bound // 2, WORTH_JOBS), 1)
 
 
 def _is_about_rows(refusal: DatabaseRefused) -> bool:

@@ -735,6 +735,7 @@ BEGIN
     IF its.id IS NULL THEN
         RETURN true;
     END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);  -- what is lost is counted again
     IF its.list_id IS NULL THEN
         SELECT count(*), max(id), count(*) FILTER (WHERE ok) INTO found_ones, upto, matching FROM (
             SELECT lead.id, lead.status = 'active' AND mailworkers.lead_matches(its.match, lead.email, lead.name, lead.data) AS ok
@@ -803,6 +804,7 @@ BEGIN
     IF its.id IS NULL OR its.made > mailworkers.campaign_done(campaign) THEN
         RETURN false;
     END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);  -- what is lost is found again
     UPDATE mailworkers.campaign_sends
     SET status = CASE status WHEN 'cancelling' THEN 'cancelled' ELSE 'finished' END, finished_at = now(),
         expected = CASE status WHEN 'cancelling' THEN expected ELSE made END

@@ -48,7 +48,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "campaigns/start_due": (),
     "campaigns/target": ("1",),
     "campaigns/stop": ("1", "a lead has no address"),
-    "campaigns/tell": (),
+    "campaigns/tell": ("200",),
     "change/bring_back": ("5000050", "{failed,abandoned,cancelled}", None),
     "change/cancel": ("3000", "not wanted any more"),
     "change/insert": ("ann@example.org", None, None, None, None, "Hello", "Hi Ann", *[None] * 10),
