@@ -238,7 +238,7 @@ async def test_an_application_may_ask_and_a_worker_may_make(owner: Any, app_conn
     await ask(owner, "cancel", campaign)
     assert await owner.fetchval("SELECT mailworkers.cancel_campaign_jobs($1)", campaign) == 4
     assert await owner.fetchval("SELECT mailworkers.finish_campaign($1)", campaign) is True
-    await owner.execute(Queries()["campaigns/tell"])
+    await owner.fetch(Queries()["campaigns/tell"], 200)
     await owner.execute(
         "SELECT mailworkers.start_due_campaigns(), mailworkers.make_campaign_partition(), mailworkers.drop_campaigns(12)"
     )
