@@ -11,7 +11,7 @@ import asyncio
 import random
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -64,7 +64,7 @@ class Warming:
         self._days: dict[DayKey, Day] = {}
         self._today: dict[Kind, Day] = {}
         self._used_up: set[Kind] = set()
-        self._resting: dict[tuple[Lane, int], Kind] = {}
+        self._resting: dict[tuple[Lane, int], DayKey] = {}
         self._begun: dict[int, tuple[Day, bool]] = {}  # by job: which day's mail it is, and whether it was charged
         self._leasing: defaultdict[Kind, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refused: set[int] = set()
@@ -173,7 +173,7 @@ class Warming:
         """It waits, and with it those of its front that are not claimed yet."""
         campaign = job.row["campaign"]
         if campaign:  # one that is made here has one sender; what applications group by themselves may have several
-            self._resting[job.lane, campaign] = (warm_up.id, quota.destination_group)
+            self._resting[job.lane, campaign] = DayKey(warm_up.id, warm_up.on_date, quota.destination_group)
             self._rest_front(job.lane, campaign, self._clock() + delay, why)
         return Snooze(job, delay, why, ours=True)
 
@@ -208,11 +208,19 @@ class Warming:
         }
         kept = {id(day) for day, _ in self._begun.values()} | {id(day) for day in self._today.values()}
         self._days = {key: day for key, day in self._days.items() if id(day) in kept or not day.is_settled}
-        for front, kind in list(self._resting.items()):
-            if open_now.get(kind, True):
+        self._end_rests(open_now)
+        self._warn(warm_ups)
+
+    def _end_rests(self, open_now: Mapping[Kind, bool]) -> None:
+        """End those whose reason is gone: somebody resumed or stopped the warm-up, or raised its quota. A new day ends none: each
+        then lasts until its own moment of the first hour."""
+        dates = {warm_up.id: warm_up.on_date for warm_up in self._senders}
+        for front, day in list(self._resting.items()):
+            if dates.get(day.warmup_id, day.on_date) != day.on_date:
+                del self._resting[front]
+            elif open_now.get((day.warmup_id, day.destination_group), True):
                 del self._resting[front]
                 self._rest_front(*front, 0.0, "")
-        self._warn(warm_ups)
 
     def _warn(self, warm_ups: list[WarmUp]) -> None:
         halted = [_held(warm_up) for warm_up in warm_ups if warm_up.status == "halted"]

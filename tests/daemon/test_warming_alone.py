@@ -151,6 +151,19 @@ async def test_only_a_campaign_that_is_made_here_rests_as_a_whole() -> None:
     assert await made.admit(job(3)) == [None]
 
 
+async def test_midnight_ends_no_rest_before_its_moment() -> None:
+    # given a campaign that rests until some moment of tomorrow's first hour
+    made = await scene(0)
+    await made.admit(job(1, campaign=8, campaign_id=8))
+    until = made.resting[GOOGLE, 8]
+    # when tomorrow has begun, with a quota
+    made.clock.now += 3601
+    made.ledger.day, made.ledger.quota = 2, 100
+    await made.warming.round()
+    # then not all campaigns begin at midnight
+    assert made.resting == {(GOOGLE, 8): until}
+
+
 async def test_mail_without_a_campaign_never_waits_for_the_ledger() -> None:
     made = await scene(0)
     made.ledger.down = True
