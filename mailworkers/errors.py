@@ -98,6 +98,10 @@ class CampaignError(MailworkersError):
     exit_code = EX_DATAERR
 
 
+class LimitError(MailworkersError):
+    exit_code = EX_DATAERR
+
+
 class WarmUpError(MailworkersError):
     exit_code = EX_DATAERR
 

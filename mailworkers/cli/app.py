@@ -15,6 +15,7 @@ from mailworkers.cli import (
     doctor,
     jobs,
     leads,
+    limits,
     migrate,
     run,
     send,
@@ -66,6 +67,7 @@ app.command("status", rich_help_panel=WATCHING)(status.status)
 app.command("top", rich_help_panel=WATCHING)(top.top)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
 app.command("bench", rich_help_panel=CARING)(bench.bench)
+app.add_typer(limits.app, name="limits", rich_help_panel=CARING)
 app.add_typer(destinations.app, name="destinations", rich_help_panel=CARING)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mailworkers import __version__
 from mailworkers.cli.campaign_screen import under_way
+from mailworkers.cli.limits_screen import lowered_table
 from mailworkers.cli.output import facts, span, table
 from mailworkers.queue.overview import DaemonLine, Overview, WorkerLine
 from mailworkers.web.ask import LocalDaemon
@@ -51,6 +52,7 @@ def screen(
     found = (
         ("", facts(_figures(overview, mails_per_second))),
         ("Campaigns", under_way(overview.campaigns, campaign_rates or {}, datetime.now(UTC))),
+        ("Slowed because the relay asked for less", lowered_table(overview.lowered) if overview.lowered else None),
         ("Daemons", _daemons(overview, ended=not live)),
         ("Workers", _workers(overview)),
         ("Failures within the hour", _failures(overview)),

@@ -36,7 +36,8 @@ EVIDENCE_SECONDS: Final = 2.0  # what was accepted in a shorter round is no rate
 FIRST_RATE: Final = (
     1.0  # mails a second, where none was accepted before the first refusal; doubled each DOUBLING_SECONDS
 )
-DOUBLING_SECONDS: Final = 2.0
+DOUBLING_SECONDS: Final = 1.0
+DOUBLED_SHARE: Final = 0.7  # of the rate that is refused: the relay's own lies between the half of it and the whole
 FLOOR: Final = 1 / 60  # mails a second: what providers ask for from a sender that is "temporarily deferred"
 BURST_SECONDS: Final = 0.1  # of the rate may leave at once: spares claims, and is small beside a window of a second
 PROBE_SECONDS: Final = 5.0  # until another mail may ask, should the first have got no answer that tells anything
@@ -163,7 +164,11 @@ class Pace:
         if self.cut_at == -math.inf:  # how much a second that was is not known yet: `good` is found by doubling
             self.start = max(self.floor, CUT * really)
         else:
-            if lasted < EVIDENCE_SECONDS and self.good < math.inf:  # too short to tell: a step down
+            if (
+                self.good == math.inf
+            ):  # while it doubles, the last second or two are far below what was taken in the end
+                really = max(really, DOUBLED_SHARE * self.rate)
+            elif lasted < EVIDENCE_SECONDS:  # too short to tell: a step down
                 really = max(really, CUT * self.good)
             self.good = max(self.floor, min(self.rate, really))
             self.start = max(self.floor, CUT * self.good)

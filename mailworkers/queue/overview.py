@@ -10,6 +10,8 @@ from mailworkers.queue.claim import Claims
 from mailworkers.queue.depth import QueueDepth
 
 LANES_LOOKED_AT = 2_000  # for the oldest due job: one index descent each
+TOLD_SECONDS = 30.0  # daemons tell each second what they have learned; what is older is over
+MOST_LOWERED = 20  # lanes, the slowest
 FAILURES_COUNTED = 10_000
 MOST_CAMPAIGNS = 12  # those that send first; `mailworkers campaign list` has all
 LONG_TRANSACTION_SECONDS = 60.0  # one that is open longer holds vacuum back, and slows every claim
@@ -91,6 +93,20 @@ class CampaignLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LoweredLine:
+    """A lane, or a relay as a whole, that daemons send to more slowly since it asked for that: mails a second over all daemons, since when,
+    how many daemons know, the seconds for which it still rests, and what the relay said."""
+
+    scope: str
+    name: str
+    rate: float
+    since: datetime
+    daemons: int
+    rests: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FailureLine:
     """Failures of one kind within the hour."""
 
@@ -114,6 +130,7 @@ class Overview:
     failures: tuple[FailureLine, ...]
     warnings: tuple[str, ...]
     campaigns: tuple[CampaignLine, ...] = ()
+    lowered: tuple[LoweredLine, ...] = ()
 
 
 async def read_overview(database: Gateway) -> Overview:
@@ -132,10 +149,24 @@ async def read_overview(database: Gateway) -> Overview:
     )
     warnings = (*_of_daemons(daemons, queue), *await _of_the_database(database), *await _of_warm_ups(database))
     campaigns = tuple(CampaignLine(**row) for row in await database.fetch("campaigns/running", MOST_CAMPAIGNS))
+    lowered = await read_lowered(database, MOST_LOWERED)
     version = int(await database.fetchval("inspect/schema_version"))
     return Overview(
-        version, daemons, workers, queue, Figures(**figures) if figures else Figures(), failures, warnings, campaigns
+        version,
+        daemons,
+        workers,
+        queue,
+        Figures(**figures) if figures else Figures(),
+        failures,
+        warnings,
+        campaigns,
+        lowered,
     )
+
+
+async def read_lowered(database: Gateway, most: int) -> tuple[LoweredLine, ...]:
+    """What daemons have learned and keep to, the slowest first. Raises as `read_overview`."""
+    return tuple(LoweredLine(**row) for row in await database.fetch("inspect/lowered", TOLD_SECONDS, most))
 
 
 async def read_depth(database: Gateway) -> QueueDepth:

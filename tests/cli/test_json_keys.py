@@ -13,9 +13,10 @@ from mailworkers.campaigns.segments import Segment
 from mailworkers.destinations.table import DomainLine, GroupLine
 from mailworkers.doctor.finding import Finding
 from mailworkers.leads.records import ImportLine, Lead, ListLine
+from mailworkers.limits.table import LimitLine
 from mailworkers.mail.templates import Rendered, TemplateSource
 from mailworkers.queue.follow import Followed
-from mailworkers.queue.overview import CampaignLine, DaemonLine, FailureLine, Figures, Overview, WorkerLine
+from mailworkers.queue.overview import CampaignLine, DaemonLine, FailureLine, Figures, LoweredLine, Overview, WorkerLine
 from mailworkers.queue.records import Attempt, JobLine
 from mailworkers.queue.templates import TemplateLine
 from mailworkers.warming.records import QuotaLine, ScheduleLine, WarmUpLine
@@ -44,6 +45,8 @@ def section(title: str) -> set[str]:
         ("status", LocalDaemon),
         ("status", Complaint),
         ("status", CampaignLine),
+        ("status", LoweredLine),
+        ("limits", LimitLine),
         ("jobs", JobLine),
         ("jobs", Attempt),
         ("doctor", Finding),
