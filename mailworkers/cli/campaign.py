@@ -118,7 +118,13 @@ def edit(  # noqa: PLR0913 -- as above
         name=name, template=template, list_name=list_name, segment=segment, where=where, filter_=filter_, data=data,
         sender=sender, reply_to=reply_to, header=header, priority=priority, max_retries=max_retries, at=at, unset=unset,
     )  # fmt: skip
-    _act(settings, workspace, campaign, lambda database, number: life.edit(database, number, changes), as_json=as_json)
+
+    async def change(database: Database, number: int) -> None:
+        if "start_at" in changes:
+            await _require_scheduled(database, number)
+        await life.edit(database, number, changes)
+
+    _act(settings, workspace, campaign, change, as_json=as_json)
 
 
 @app.command("start")
@@ -259,6 +265,15 @@ async def _acting(settings: Settings, act: Callable[[Database], Awaitable[int]])
         far = await progress.read(database.claims, await act(database))
         assert far is not None
         return far
+
+
+async def _require_scheduled(database: Database, number: int) -> None:
+    """A draft with a moment would be none that starts then."""
+    campaign = await progress.show(database.claims, number)
+    if campaign is not None and campaign.status == "draft":
+        raise CampaignError(
+            f"campaign {number} is a draft", f"`mailworkers campaign start {number} --at` says when it starts"
+        )
 
 
 async def _remove(settings: Settings, workspace: str, called: str) -> Campaign:

@@ -104,7 +104,7 @@ Unset = Annotated[
     list[str] | None,
     typer.Option(
         "--unset",
-        help="Take away: list, segment, filter, from, reply-to, headers, at. May be given again.",
+        help="Take away: list, segment, filter, from, reply-to, headers. May be given again.",
         metavar="OPTION",
     ),
 ]
@@ -124,7 +124,6 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "from": ("from_email", "from_name"),
     "reply-to": ("reply_to",),
     "headers": ("headers",),
-    "at": ("start_at",),
 }
 
 

@@ -85,6 +85,9 @@ def test_a_moment_is_told_back_with_its_zone(campaign: Command) -> None:
     assert (shown["status"], shown["start_at"]) == ("scheduled", "2030-12-01T08:00:00+00:00")
     assert campaign("edit", "july", "--at", "2031-01-01 00:00 UTC").code == 0
     assert campaign("show", "july", "--json").json["start_at"] == "2031-01-01T00:00:00+00:00"
+    campaign("create", "other", "--template", "letter")
+    refused = campaign("edit", "other", "--at", "2031-01-01 00:00 UTC")
+    assert (refused.code, "is a draft" in refused.err) == (65, True)
     assert re.search(r"starts 20(30|31)-", campaign("list").out)
 
 
@@ -164,6 +167,7 @@ def test_segments_are_saved_used_and_forgotten(campaign: Command) -> None:
         (("create", "x\r\nBcc: eve@a.example", "--template", "letter"), 65, "name must be one line"),
         (("edit", "x"), 2, "say what is to change"),
         (("edit", "x", "--unset", "name"), 2, "--unset takes one of"),
+        (("edit", "x", "--unset", "at"), 2, "--unset takes one of"),
         (("segments", "--save", "x"), 2, "--save goes with --where"),
         (("failures", "x", "--csv", "--json"), 2, "not both"),
         (("preview", "x", "1", "--text", "--html"), 2, "give one of"),
