@@ -53,7 +53,7 @@ def _name_server(value: str) -> str:
     if value in ("", "system"):
         return value
     address, port = value, ""
-    if value.startswith("["):
+    if value.startswith("[") and "]" in value:
         address, _, port = value[1:].partition("]")
     elif value.count(":") == 1:
         address, _, port = value.partition(":")

@@ -11,6 +11,7 @@ import pytest
 
 from mailworkers.destinations.exchanges import Exchange, NotAnswered
 from mailworkers.destinations.resolver import MOST_EXCHANGES, MOST_OCTETS, MxResolver, nameservers_of
+from mailworkers.settings import Settings
 from tests.support.dns_server import DnsServer
 
 PATIENCE_SECONDS = 0.3
@@ -147,4 +148,4 @@ async def test_a_lying_server_is_not_believed(server: DnsServer, resolver: MxRes
     ],
 )
 def test_a_setting_names_whom_to_ask(setting: str, asked: tuple[tuple[str, int], ...]) -> None:
-    assert nameservers_of(setting) == asked
+    assert nameservers_of(Settings(mx_resolver=setting).mx_resolver) == asked
