@@ -7,14 +7,24 @@ import json
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
+from mailworkers.campaigns.making import Made
+from mailworkers.daemon.assembly import _hold
+from mailworkers.daemon.buffer import Buffer
+from mailworkers.daemon.campaigning import LEAST_CHUNK, LONG_SECONDS, MOST_CHUNK, SHORT_SECONDS, _next_chunk
+from mailworkers.daemon.heartbeat import Heartbeat
+from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.settling import Settling
+from mailworkers.queue.states import Job
 from mailworkers.settings import Settings
 from tests.support import campaigns
 from tests.support.campaigns import ask, assert_exact, assert_once, becomes, create, prepare, progress, start
+from tests.support.jobs import made_up
 from tests.support.running import running_daemon
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
@@ -269,3 +279,30 @@ async def test_a_row_that_cannot_be_made_stops_its_campaign_alone(settings: Sett
         await ask(owner, "resume", broken)
         await becomes(owner, broken, "finished")
     assert len(sink.mails) == 20
+
+
+def test_what_is_held_leaves_the_buffer_and_what_goes_on_wakes_the_dispatcher() -> None:
+    # given claimed jobs of two campaigns and of none
+    buffer, book, woken = Buffer(), LaneBook(), asyncio.Event()
+    released: list[Job] = []
+    buffer.put([made_up(n, campaign=n % 3) for n in range(9)])
+    settling = SimpleNamespace(release=released.extend)
+    hold = _hold(book, buffer, cast("Settling", settling), cast("Heartbeat", SimpleNamespace(woken=woken)))
+
+    # when one campaign is held, then its jobs are given back, and no others
+    hold(frozenset({1}))
+    assert [job.id for job in released] == [1, 4, 7]
+    assert list(buffer.job_ids()) == [0, 2, 3, 5, 6, 8]
+    assert not woken.is_set()
+
+    # and when it goes on, the dispatcher hears of it
+    hold(frozenset())
+    assert woken.is_set()
+
+
+def test_a_chunk_fits_the_time_that_a_statement_may_take() -> None:
+    assert _next_chunk(1000, Made(1000, 10, 5000, False), SHORT_SECONDS / 2) == 2000
+    assert _next_chunk(1000, Made(1000, 1000, 5000, False), LONG_SECONDS * 2) == 500
+    assert _next_chunk(LEAST_CHUNK, Made(100, 100, 5000, False), LONG_SECONDS * 2) == LEAST_CHUNK
+    assert _next_chunk(MOST_CHUNK, Made(MOST_CHUNK, 0, 5000, False), 0.0) == MOST_CHUNK
+    assert _next_chunk(1000, Made(10, 10, 0, False), 0.0) == 1000
