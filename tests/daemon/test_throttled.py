@@ -33,8 +33,9 @@ SELECT $1, 'reader' || n || '@example.org', 'Hello', 'Hi' FROM generate_series(1
 
 
 TO_GOOGLE = """
-INSERT INTO mailworkers.email_jobs (workspace_id, to_email, subject, text_body) VALUES ('shop', 'ann@gmail.com', 'Hello', 'Hi')
+INSERT INTO mailworkers.email_jobs (workspace_id, to_email, subject, text_body) VALUES ('shop', 'ann@firm.example', 'Hello', 'Hi')
 """
+FIRM = "INSERT INTO mailworkers.destination_domains (domain, destination_group) VALUES ('firm.example', 'google')"
 LEARNED = """
 INSERT INTO mailworkers.learned_rates (scope, name, instance, rate, good, rests_until, reason)
 VALUES ('lane', 'default/', $1, 20, 20, now() + make_interval(secs => $2::integer), '421 slower')
@@ -149,6 +150,7 @@ async def test_what_a_person_sets_holds_at_once_and_for_no_other_lane(
 
         # when there is more, then no second sees more, and mail of a lane without a limit goes at once
         await app_connection.execute(INSERT, "acme", 30)
+        await owner.execute(FIRM)
         await app_connection.execute(TO_GOOGLE)
         await eventually(gone(owner, "shop"), "the other lane's mail has gone", 2.0)
         await eventually(lambda: len(relay.taken) == 31, "all have gone")
