@@ -10,7 +10,7 @@ from mailworkers.destinations.lookup import Lookup
 from mailworkers.queue.states import Job
 from mailworkers.settings import Settings
 
-WARNING = "MX records"  # what the health page calls name servers that do not answer
+WARNING = "mx"  # what the health page calls name servers that do not answer
 
 
 def lookup_of_domains(settings: Settings, database: Database, vitals: Vitals) -> Lookup | None:
