@@ -26,7 +26,7 @@ SHORTEST_LOOK_SECONDS: Final = 0.02  # between two looks, whatever changes meanw
 LOOK_SHARE: Final = 0.1  # thousands of campaigns make looks dear: then they are fewer
 TELL_SECONDS: Final = 0.25
 MOST_TOLD: Final = 200  # campaigns at once: where thousands run, each is told of less often
-TELL_LAST_SECONDS: Final = 5.0  # the last word of a campaign that has just ended
+TELL_LAST_SECONDS: Final = 5.0  # the last words of those that have just ended or been paused
 LEAST_WINDOW: Final = 200  # where many campaigns share the window
 # Room for so many is worth a statement, or for a tenth of the window: but at most half of it, or senders might wait.
 WORTH_JOBS: Final = 500
@@ -74,7 +74,7 @@ class Campaigning:
         self._open: Sequence[Open] = ()
         self._looked = asyncio.Event()
         self._look_cost = 0.0
-        self._last_open = float("-inf")
+        self._last_busy = float("-inf")
         self._chunks: dict[int, int] = {}
 
     async def run(self) -> None:
@@ -91,8 +91,8 @@ class Campaigning:
         self._open = await self._making.open()
         now = time.monotonic()
         self._look_cost = now - began
-        if self._open:
-            self._last_open = now
+        if self._busy:
+            self._last_busy = now
         self._hold(frozenset(one.campaign_id for one in self._open if one.held))
         self._looked.set()
 
@@ -120,14 +120,18 @@ class Campaigning:
         return more
 
     async def tell(self) -> None:
-        """Let listeners hear how far campaigns are, while there are any. Raises DatabaseError."""
-        if self._open or time.monotonic() - self._last_open < TELL_LAST_SECONDS:
+        """Let listeners hear how far campaigns are, while one is at work and shortly after. Raises DatabaseError."""
+        if time.monotonic() - self._last_busy < TELL_LAST_SECONDS:
             await self._making.tell(MOST_TOLD)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether one goes on by itself."""
+        return any(one.status in ("running", "cancelling", "scheduled") for one in self._open)
 
     async def _look_when_due(self) -> None:
         await self.look()
-        busy = any(one.status in ("running", "cancelling", "scheduled") for one in self._open)
-        interval = max(BUSY_LOOK_SECONDS if busy else LOOK_SECONDS, self._look_cost / LOOK_SHARE)
+        interval = max(BUSY_LOOK_SECONDS if self._busy else LOOK_SECONDS, self._look_cost / LOOK_SHARE)
         await asyncio.sleep(SHORTEST_LOOK_SECONDS)
         try:
             async with asyncio.timeout(interval - SHORTEST_LOOK_SECONDS):
