@@ -25,6 +25,7 @@ from mailworkers.cli import (
     url,
     version,
     warmup,
+    workspaces,
 )
 from mailworkers.cli.help import flowing, without_flag_types
 
@@ -69,6 +70,7 @@ app.add_typer(jobs.app, name="jobs", rich_help_panel=WATCHING)
 app.command("bench", rich_help_panel=CARING)(bench.bench)
 app.add_typer(limits.app, name="limits", rich_help_panel=CARING)
 app.add_typer(destinations.app, name="destinations", rich_help_panel=CARING)
+app.add_typer(workspaces.app, name="workspaces", rich_help_panel=CARING)
 app.command("doctor", rich_help_panel=CARING)(doctor.doctor)
 app.command("migrate", rich_help_panel=CARING)(migrate.migrate)
 app.command("url", rich_help_panel=CARING)(url.url)

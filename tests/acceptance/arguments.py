@@ -173,5 +173,9 @@ ARGUMENTS: dict[str, Arguments] = {
     "warming/start": ("other.example", "braze-moderate", "UTC", None, "5", "50", "f"),
     "warming/status": (None,),
     "warming/stop": ("sender3.example", None),
+    "workspaces/list": ("1000",),
+    "workspaces/pause": ("workspace-1", None),
+    "workspaces/resume": ("workspace-1",),
     "workspaces/special": (),
+    "workspaces/weigh": ("workspace-1", "3"),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from mailworkers.queue.follow import Followed
 from mailworkers.queue.overview import CampaignLine, DaemonLine, FailureLine, Figures, LoweredLine, Overview, WorkerLine
 from mailworkers.queue.records import Attempt, JobLine
 from mailworkers.queue.templates import TemplateLine
+from mailworkers.queue.workspaces import WorkspaceLine
 from mailworkers.warming.records import QuotaLine, ScheduleLine, WarmUpLine
 from mailworkers.web.ask import Complaint, LocalDaemon
 from tests.support.program import PROJECT
@@ -62,6 +63,7 @@ def section(title: str) -> set[str]:
         ("warmup", ScheduleLine),
         ("warmup", QuotaLine),
         ("warmup", WarmUpLine),
+        ("workspaces", WorkspaceLine),
         ("templates", TemplateLine),
         ("templates", TemplateSource),
         ("templates", Rendered),

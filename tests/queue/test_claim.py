@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,12 +10,40 @@ from typing import Any
 import pytest
 
 from mailworkers.db.pool import Database
+from mailworkers.db.queries import Queries
 from mailworkers.queue.claim import DEPTH_BOUND, Bound, Claims, Head, Wish
 from mailworkers.queue.leases import Leases
 from mailworkers.queue.states import Lane
 from tests.support.jobs import insert
 
 DEADLINE_SECONDS = 60.0
+HELD_JOBS = 20_000
+
+
+async def run(database: Database, statement: str, *arguments: object) -> Any:
+    async with database.acks.connection("the test") as connection:
+        return await connection.fetch(statement, *arguments)
+
+
+async def a_campaign(database: Database, status: str) -> int:
+    (row,) = await run(
+        database,
+        "INSERT INTO mailworkers.campaign_sends (name, template, status) VALUES ($1, 'news@1', $1) RETURNING id",
+        status,
+    )
+    number: int = row["id"]
+    return number
+
+
+async def campaign_jobs(database: Database, campaign: int, count: int) -> list[int]:
+    rows = await run(
+        database,
+        "INSERT INTO mailworkers.email_jobs (workspace_id, campaign_id, lead_id, to_email, subject, text_body)"
+        " SELECT 'a', $1, n, 'ann@example.org', 'Hello', 'Hi' FROM generate_series(1, $2::integer) AS n RETURNING id",
+        campaign,
+        count,
+    )
+    return [row["id"] for row in rows]
 
 
 @pytest.fixture
@@ -180,3 +209,49 @@ async def test_a_claim_of_large_jobs_brings_no_more_than_memory_and_time_allow(
     assert len(await claims.claim(wishes, daemon_id)) == 0
     (huge,) = await insert(app_connection, text_body="x" * 20_000)
     assert [job.id for job in await claims.claim(wishes, daemon_id)] == [huge]
+
+
+async def test_nothing_is_claimed_of_a_paused_workspace_nor_of_a_held_campaign(
+    claims: Claims, daemon_id: int, app_connection: Any, database: Database
+) -> None:
+    (paused,) = await insert(app_connection, workspace_id="b")
+    (free,) = await insert(app_connection, workspace_id="a")
+    held, running = [await a_campaign(database, status) for status in ("paused", "running")]
+    (of_held,) = await campaign_jobs(database, held, 1)
+    (of_running,) = await campaign_jobs(database, running, 1)
+    wishes = everything(await claims.heads())
+    assert {wish.campaign for wish in wishes} == {0, held, running}
+
+    await database.claims.fetch("workspaces/pause", "b", None)
+    assert {job.id for job in await claims.claim(wishes, daemon_id)} == {free, of_running}
+
+    await database.claims.fetch("workspaces/resume", "b")
+    await run(database, "UPDATE mailworkers.campaign_sends SET status = 'running'")
+    assert {job.id for job in await claims.claim(wishes, daemon_id)} == {paused, of_held}
+
+
+async def test_a_held_campaign_costs_a_claim_nothing_however_many_jobs_it_has(
+    claims: Claims, daemon_id: int, app_connection: Any, database: Database
+) -> None:
+    held = await a_campaign(database, "paused")
+    await insert(app_connection, 20, workspace_id="a")
+
+    async def pages() -> int:
+        query = Queries()["queue/claim"]
+        given = (
+            "'{a,a}', '{\"\",\"\"}', '{0,0}', '{0,%d}', '{-infinity,-infinity}', '{0,0}', '{5,500}', %d, 60, 1000000"
+        )
+        async with database.acks.connection("the test") as connection, connection.transaction():
+            await connection.execute(f"PREPARE one AS {query}")
+            plan = await connection.fetchval(
+                f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE one ({given % (held, daemon_id)})"
+            )
+            await connection.execute("DEALLOCATE one")
+        top = json.loads(plan)[0]["Plan"]
+        assert top["Actual Rows"] == 5
+        return int(top["Shared Hit Blocks"] + top["Shared Read Blocks"])
+
+    before = await pages()
+    await campaign_jobs(database, held, HELD_JOBS)
+    assert await pages() <= before + 60
+    assert len(await claims.heads()) == 2
