@@ -25,6 +25,7 @@ from typing import Final
 
 CUT: Final = 0.8  # of what was accepted: the relay's own average then lies about 5 % above ours
 RISE_SECONDS: Final = 15.0  # K: until the last good rate is tried again, a few times within the two minutes of settling
+FIRST_RISE_SECONDS: Final = 5.0  # … the first time: what doubling found is half as sure
 RISE_RESTS: Final = 12.0  # … nor before so many of the times that the relay named: each try may cost that rest again
 RISE_MAILS: Final = 20.0  # … and not before so many mails: else one in three of a slow relay would be refused
 FIRST_REST_SECONDS: Final = 1.0  # most limits count seconds
@@ -89,6 +90,7 @@ class Pace:
     grown: float = 0.0  # seconds of the rise that count
     strikes: int = 0
     cut_at: float = -math.inf
+    sure: bool = False  # `good` was found by the rise, not while doubling
     probing: bool = False
     _named: float = 0.0  # seconds that the relay asked for last
     _round: tuple[float, float] = (0.0, 0.0)  # the last in which mails were accepted: since when, and how many
@@ -108,7 +110,7 @@ class Pace:
     def at(cls, now: float, rate: float, floor: float, reason: str) -> Pace:
         """One that was found out elsewhere: it begins with that rate, and rises as after a cut."""
         pace = cls(now, floor=floor, reason=reason)
-        pace.good, pace.start, pace.cut_at = max(floor, rate), max(floor, CUT * rate), now
+        pace.good, pace.start, pace.cut_at, pace.sure = max(floor, rate), max(floor, CUT * rate), now, True
         return pace
 
     @property
@@ -116,7 +118,7 @@ class Pace:
         """Mails a second that may be begun now, rests aside."""
         if self.good == math.inf:
             return self.start * 2 ** (self.grown / DOUBLING_SECONDS)
-        rise = max(RISE_SECONDS, RISE_MAILS / self.good, RISE_RESTS * self._named)
+        rise = max(RISE_SECONDS if self.sure else FIRST_RISE_SECONDS, RISE_MAILS / self.good, RISE_RESTS * self._named)
         return max(self.start, self.good * (1 + (1 - CUT) * ((self.grown - rise) / rise) ** 3))
 
     # What the relay answers ----------------------------------------------------------------------------------------
@@ -168,7 +170,9 @@ class Pace:
                 self.good == math.inf
             ):  # while it doubles, the last second or two are far below what was taken in the end
                 really = max(really, DOUBLED_SHARE * self.rate)
-            elif lasted < EVIDENCE_SECONDS:  # too short to tell: a step down
+            else:
+                self.sure = True
+            if self.good < math.inf and lasted < EVIDENCE_SECONDS:  # too short to tell: a step down
                 really = max(really, CUT * self.good)
             self.good = max(self.floor, min(self.rate, really))
             self.start = max(self.floor, CUT * self.good)
@@ -181,7 +185,7 @@ class Pace:
         since, mails = self._round
         if mails:
             average = mails / max(SHORTEST_SPAN_SECONDS, now - since)
-            self.good = max(self.floor, min(self.good, average))
+            self.good, self.sure = max(self.floor, min(self.good, average)), True
             self.start = max(self.floor, min(self.start, CUT * self.good))
 
     # What may be begun ---------------------------------------------------------------------------------------------
