@@ -37,7 +37,7 @@ B_MAIL = """
 INSERT INTO {schema}.email_jobs (workspace_id, from_email, to_email, subject, text_body)
 VALUES ('b', 's@sender.example', $1, 'Your code', 'It is 123456.')
 """
-B_LEFT = "SELECT WHERE NOT EXISTS (SELECT FROM {schema}.email_jobs WHERE workspace_id = 'b')"
+B_LEFT = "SELECT true WHERE NOT EXISTS (SELECT FROM {schema}.email_jobs WHERE workspace_id = 'b')"
 B_WAITS = """
 SELECT count(*), percentile_cont(ARRAY[0.5, 0.99, 1.0]) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - created_at))
 FROM {schema}.email_sends WHERE workspace_id = 'b'
