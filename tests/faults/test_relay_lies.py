@@ -163,8 +163,10 @@ async def test_case_34_replies_that_nobody_asked_for(
     async with Sink(keep_content=False) as sink:
 
         async def before_any_mail(talk: Talk) -> None:
-            await talk.greet()
-            await talk.send("250 2.0.0 taken")
+            # In one packet: a moment later it could not be told from the answer to MAIL.
+            await talk.send("220 hostile.example ESMTP")
+            await talk.expect("EHLO")
+            await talk.send("250 hostile.example", "250 2.0.0 taken")
             assert await talk.until_gone() == b""
 
         async def two_for_one(talk: Talk) -> None:
