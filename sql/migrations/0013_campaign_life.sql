@@ -294,7 +294,7 @@ BEGIN
             HINT = 'Cancel it and create another one.';
     END IF;
     becomes := jsonb_populate_record(was, changes - '{priority,max_retries}'::text[] || jsonb_strip_nulls(jsonb_build_object(
-        'priority', changes -> 'priority', 'max_retries', changes -> 'max_retries', 'data', changes -> 'data', 'name', changes -> 'name',
+        'priority', changes -> 'priority', 'max_retries', changes -> 'max_retries', 'name', changes -> 'name',
         'template', changes -> 'template')));
     becomes.data := coalesce(becomes.data, '{}');
     becomes.name := coalesce(becomes.name, was.name);
@@ -306,7 +306,10 @@ BEGIN
         becomes.match := aim.match;
     ELSE
         becomes.template := mailworkers.pin_template(was.workspace_id, becomes.template);
-        IF (becomes.template, becomes.data) IS DISTINCT FROM (was.template, was.data) THEN
+        -- Whatever is different in its mails: resuming brings those to it that are in flight now and come back.
+        IF (becomes.template, becomes.data, becomes.from_email, becomes.from_name, becomes.reply_to, becomes.headers, becomes.priority,
+            becomes.max_retries) IS DISTINCT FROM
+           (was.template, was.data, was.from_email, was.from_name, was.reply_to, was.headers, was.priority, was.max_retries) THEN
             becomes.revision := was.revision + 1;
             INSERT INTO mailworkers.campaign_revisions (campaign_id, revision, template, data)
             VALUES (was.id, becomes.revision, becomes.template, becomes.data);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -274,6 +275,43 @@ async def test_a_months_campaigns_are_dropped_whole_once_all_have_ended(owner: A
     assert [row["id"] for row in await owner.fetch("SELECT id FROM mailworkers.campaign_sends")] == [new]
     for table in ("campaign_send_leads", "campaign_revisions", "email_job_batches"):
         assert await owner.fetchval(f"SELECT min(campaign_id) FROM mailworkers.{table}") == new
+
+
+async def test_an_edit_keeps_the_nulls_in_the_variables(owner: Any) -> None:
+    await prepare(owner, 1)
+    campaign = await create(owner)
+    data = {"shop": None, "articles": [{"price": None}]}
+    await owner.execute("SELECT mailworkers.edit_campaign($1, $2::jsonb)", campaign, json.dumps({"data": data}))
+    variables = "SELECT data FROM mailworkers.campaign_sends WHERE id = $1"
+    assert json.loads(await owner.fetchval(variables, campaign)) == data
+
+    await owner.execute("SELECT mailworkers.edit_campaign($1, '{\"data\": null}')", campaign)
+    assert json.loads(await owner.fetchval(variables, campaign)) == {}
+
+
+async def test_what_was_in_flight_at_an_edit_is_changed_too_when_the_campaign_is_resumed(owner: Any) -> None:
+    # given two jobs, of which one is in flight while the sender is changed
+    await prepare(owner, 2)
+    campaign = await start(owner)
+    await owner.fetchrow(MAKE, campaign, 1000, 1000)
+    job = await owner.fetchval("SELECT min(id) FROM mailworkers.email_jobs")
+    await owner.execute(
+        "UPDATE mailworkers.email_jobs SET status = 'sending', lease = 1, daemon_id = 1, deadline = now() WHERE id = $1",
+        job,
+    )
+    await ask(owner, "pause", campaign)
+    await owner.execute('SELECT mailworkers.edit_campaign($1, \'{"from_email": "new@example.org"}\')', campaign)
+
+    # when it comes back, and the campaign goes on
+    await owner.execute(
+        "UPDATE mailworkers.email_jobs SET status = 'waiting', lease = NULL, daemon_id = NULL, deadline = NULL WHERE id = $1",
+        job,
+    )
+    await ask(owner, "resume", campaign)
+
+    assert await owner.fetch("SELECT DISTINCT from_email, template FROM mailworkers.email_jobs") == [
+        ("new@example.org", f"letter@1+{campaign}.2")
+    ]
 
 
 async def test_jobs_of_leads_are_spared_the_checks_that_others_meet(owner: Any) -> None:
