@@ -20,12 +20,14 @@ from mailworkers.daemon.vitals import Lowered, Vitals
 from mailworkers.limits import Limiter, Paces, Scope, Sharing
 from mailworkers.limits.keys import EACH, OTHERS, Limits, lane_name
 from mailworkers.limits.pace import FLOOR, Pace
-from mailworkers.limits.sharing import Learned, LimitSet, Name, Told, combined
+from mailworkers.limits.sharing import FRESH_SECONDS, Learned, LimitSet, Name, Told, combined
 from mailworkers.queue.states import Job, Lane
 
 ROUND_SECONDS: Final = 1.0  # between two looks at what is shared: what a person sets is in force by then
 RESTED_SECONDS: Final = 0.5  # a rest that others have nearly ended is not begun
 SHORTEST_WAIT_SECONDS: Final = 0.02  # tokens of a fast limit come in such portions
+# Nothing could be told for longer, as while the database was away: what is missing then is too old to be read, not taken away.
+SILENT_SECONDS: Final = FRESH_SECONDS / 2
 RELAY: Final = "relay"
 
 log = structlog.get_logger(__name__)
@@ -89,6 +91,7 @@ class Pacing:
         self._set: tuple[LimitSet, ...] = ()
         self._floors: dict[Name, float] = {}
         self._told: set[Name] = set()
+        self._told_at = 0.0
         self._over: set[Name] = set()
         self._elsewhere: dict[Name, float] = {}  # what this daemon would have of what others share, by lane
         self._began = True
@@ -228,6 +231,8 @@ class Pacing:
 
     def _learn(self, learned: Mapping[Name, Sequence[Learned]], instance: str) -> None:
         own = {name for name, rows in learned.items() if any(one.instance == instance for one in rows)}
+        if self._clock() - self._told_at > SILENT_SECONDS:
+            self._told &= own
         for name in self._told - own:  # a person has taken it away
             key = self._key_of(name)
             self._told.discard(name)
@@ -269,7 +274,7 @@ class Pacing:
         except BaseException:
             self._over |= over
             raise
-        self._told = {(one.scope, one.name) for one in told}
+        self._told, self._told_at = {(one.scope, one.name) for one in told}, now
 
     def _row(self, key: Key, pace: Pace, now: float) -> Told:
         scope, name = self._name_of(key)

@@ -135,3 +135,29 @@ def test_a_refused_connection_holds_all_lanes_back(pacing: Pacing, clock: Clock)
     assert pacing.wait() > 0
     clock.now += 60
     assert pacing.room_for_all() >= 1
+
+
+async def test_what_could_not_be_told_for_long_is_not_taken_for_reset(
+    pacing: Pacing, shared: Shared, clock: Clock, book: LaneBook
+) -> None:
+    # given a lane that the relay wants left alone for minutes
+    pacing.refused(LANE, clock(), "450 slower", 300.0)
+    pacing.rest(LANE, 300.0, "450 slower")
+    await pacing.round()
+
+    # when the database was away for so long that what was told is too old to be read
+    clock.now += 40.0
+    shared.learned.clear()
+    await pacing.round()
+
+    # then the lane still rests, and all of it is told again
+    assert pacing.is_lowered(LANE)
+    assert LANE in book.resting()
+    assert NAME in shared.learned
+
+    # but what is missing a second after it was told was taken away by a person
+    clock.now += 1.0
+    shared.learned.clear()
+    await pacing.round()
+    assert not pacing.is_lowered(LANE)
+    assert LANE not in book.resting()
