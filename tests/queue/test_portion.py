@@ -58,9 +58,13 @@ def test_a_portion_shrinks_quickly_grows_again_and_is_never_empty() -> None:
     assert portion.size == 100
 
 
+def jobs_of(portion: list[int] | int) -> int:
+    return portion if isinstance(portion, int) else len(portion)
+
+
 @pytest.mark.parametrize("takes_back", ["rescue", "expire", "disown"])
 async def test_jobs_are_taken_back_however_large_they_are(takes_back: str) -> None:
-    gateway = Slow(lambda args: len(args[-1]) if isinstance(args[-1], list) else int(args[-1]))
+    gateway = Slow(lambda args: next(jobs_of(arg) for arg in reversed(args) if isinstance(arg, list | int)))
     leases = Leases(gateway, "test", 30.0)
     arguments: dict[str, tuple[Any, ...]] = {"rescue": (), "expire": (1.0, 0.0), "disown": (1, [])}
     for _ in range(5):
