@@ -10,6 +10,7 @@ All daemons do this. The database lets one at a time work at a campaign, and kee
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -24,6 +25,9 @@ LOOK_SECONDS: Final = 0.5  # a pause acts within a second, also where its notifi
 BUSY_LOOK_SECONDS: Final = 0.1  # while one runs: at 7,000 mails/s a tenth of its window ends meanwhile
 SHORTEST_LOOK_SECONDS: Final = 0.02  # between two looks, whatever changes meanwhile
 LOOK_SHARE: Final = 0.1  # thousands of campaigns make looks dear: then they are fewer
+LONGEST_LOOK_SECONDS: Final = (
+    2.0  # but no fewer than this: a look that took long may only have met a database in trouble
+)
 TELL_SECONDS: Final = 0.25
 MOST_TOLD: Final = 200  # campaigns at once: where thousands run, each is told of less often
 TELL_LAST_SECONDS: Final = 5.0  # the last words of those that have just ended or been paused
@@ -73,6 +77,7 @@ class Campaigning:
         self._hold = hold
         self._open: Sequence[Open] = ()
         self._looked = asyncio.Event()
+        self._looked_once = False
         self._look_cost = 0.0
         self._last_busy = float("-inf")
         self._chunks: dict[int, int] = {}
@@ -130,14 +135,16 @@ class Campaigning:
         return any(one.status in ("running", "cancelling", "scheduled") for one in self._open)
 
     async def _look_when_due(self) -> None:
+        """Wait, then look: what comes of the look is known at once."""
+        if self._looked_once:
+            usual = BUSY_LOOK_SECONDS if self._busy else LOOK_SECONDS
+            interval = max(usual, min(self._look_cost / LOOK_SHARE, LONGEST_LOOK_SECONDS))
+            await asyncio.sleep(SHORTEST_LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval - SHORTEST_LOOK_SECONDS):
+                    await self._changed.wait()
         await self.look()
-        interval = max(BUSY_LOOK_SECONDS if self._busy else LOOK_SECONDS, self._look_cost / LOOK_SHARE)
-        await asyncio.sleep(SHORTEST_LOOK_SECONDS)
-        try:
-            async with asyncio.timeout(interval - SHORTEST_LOOK_SECONDS):
-                await self._changed.wait()
-        except TimeoutError:
-            return
+        self._looked_once = True
 
     async def _work_when_looked(self) -> None:
         await self._looked.wait()

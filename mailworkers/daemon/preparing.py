@@ -30,6 +30,7 @@ SEND_EMAIL = "send-email"
 # half as long again, since the processor has to fetch its code and data anew each time. More at once would keep
 # replies waiting for longer than a millisecond.
 AHEAD_JOBS = 40
+MOST_AHEAD = 200  # with those whose turn was put off, which may never come back
 AHEAD_CHARACTERS = 32 * 1024  # of one job's content: what is composed ahead is in memory twice
 
 # Seconds after which no further letter is rendered ahead: a hostile template takes a thousand times as long as a usual one.
@@ -104,8 +105,11 @@ class Preparing:
             return _never(job, f"composing took more than {aside.LONGEST_SECONDS:g} s", FailureClass.SYSTEM)
 
     def keep(self, job: Job, prepared: Prepared) -> None:
-        """A composed mail that could not be begun: its job waits for another turn."""
-        self._ahead[job.id, job.lease] = prepared
+        """A composed mail that could not be begun: its job waits for another turn. A large one does so uncomposed."""
+        if _is_small(job):
+            if len(self._ahead) >= MOST_AHEAD:
+                self._ahead = {}
+            self._ahead[job.id, job.lease] = prepared
 
     def drop_ahead(self) -> None:
         """Let go what was composed ahead of its turn: the settings that it was composed with are in force no more."""

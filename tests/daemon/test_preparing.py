@@ -14,7 +14,7 @@ import pytest
 
 from mailworkers.daemon import aside, preparing
 from mailworkers.daemon.buffer import Buffer
-from mailworkers.daemon.preparing import AHEAD_CHARACTERS, AHEAD_JOBS, LARGE_CHARACTERS, Prepared, Preparing
+from mailworkers.daemon.preparing import AHEAD_CHARACTERS, AHEAD_JOBS, LARGE_CHARACTERS, MOST_AHEAD, Prepared, Preparing
 from mailworkers.db.pool import Gateway
 from mailworkers.mail.composer import compose
 from mailworkers.mail.message import Message, WireMail
@@ -109,6 +109,30 @@ async def test_a_mail_whose_turn_was_put_off_is_not_composed_again() -> None:
     for _ in range(3):
         await desk.next()
     assert desk.composed == 5
+
+
+async def test_what_is_kept_of_mails_that_never_come_back_is_bounded() -> None:
+    desk = Desk(*[a_job(number) for number in range(MOST_AHEAD * 2)])
+
+    for _ in range(MOST_AHEAD * 2):
+        job = desk.buffer.take()
+        assert job is not None
+        prepared = await desk.preparing.prepare(job)
+        assert isinstance(prepared, Prepared)
+        desk.preparing.keep(job, prepared)
+
+    assert len(desk.preparing._ahead) <= MOST_AHEAD + AHEAD_JOBS
+
+
+async def test_a_large_mail_is_not_kept() -> None:
+    job = made_up(1, text_body="x" * (AHEAD_CHARACTERS + 1), size=AHEAD_CHARACTERS + 1)
+    desk = Desk()
+    prepared = await desk.preparing.prepare(job)
+    assert isinstance(prepared, Prepared)
+
+    desk.preparing.keep(job, prepared)
+
+    assert not desk.preparing._ahead
 
 
 async def test_what_was_composed_ahead_with_other_settings_is_composed_anew() -> None:
