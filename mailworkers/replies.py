@@ -172,14 +172,22 @@ _BLOCKED = r"block(?:ed|list)|black ?list|deny ?list|spamhaus|dnsbl|\brbl\b|repu
 _SENDING_LIMIT = r"(?:sending|relay|message|hourly|daily) (?:limit|quota)"
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
-_DELAY = re.compile(r"\b(\d{1,6}) ?(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE)
+# A time to wait stands closely behind a word that asks for it. "300 per hour" and "50 mails in 60 seconds" are limits.
+_DELAY = re.compile(
+    r"\b(?:in|after|wait|retry|again|slow down)\b(?P<between>.{0,25}?)"
+    r"\b(?P<count>\d{1,6}) ?(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"\b(?:per|every)\b|\d+ \w+ in\b", re.IGNORECASE)
+_LIMIT_CHARACTERS = 20  # before a word that asks for a wait: "more than 50 messages " fits
 
 
 def _retry_after(text: str) -> float | None:
-    found = _DELAY.search(text)
-    if found is None:
-        return None
-    return min(int(found[1]) * _UNIT_SECONDS[found[2][0].lower()], MAX_RETRY_AFTER)
+    for found in _DELAY.finditer(text):
+        before = text[max(0, found.start() - _LIMIT_CHARACTERS) : found.start("count")]
+        if _LIMIT.search(before) is None:
+            return min(int(found["count"]) * _UNIT_SECONDS[found["unit"][0].lower()], MAX_RETRY_AFTER)
+    return None
 
 
 def _say(meaning: str, reply: Reply) -> str:

@@ -149,6 +149,11 @@ class TestThrottled:
             (A, "454 4.7.0 Too many login attempts, wait 10 min", 600),
             (M, "421 Service not available, closing", None),
             (F, "450 4.7.0 slow down for 90s", 90),
+            (F, "450 4.7.0 Try again in 2 minutes", 120),
+            (F, "421 4.7.1 too many messages: limit is 300 per 1 hour", None),
+            (F, "421 4.7.0 more than 50 mails in 60 seconds", None),
+            (F, "421 4.7.0 more than 50 mails in 60 seconds, try again in 5 minutes", 300),
+            (F, "421 4.7.28 Our system 10 h", None),
             (F, "450 4.7.0 slow down for 999999 hours", MAX_RETRY_AFTER),
         ],
     )

@@ -228,6 +228,9 @@ BEGIN
         RAISE check_violation USING MESSAGE = 'filter is limited to 10 KB', HINT = 'Put the leads on a list instead.';
     END IF;
     FOR asked IN SELECT key, value FROM jsonb_each(filter) LOOP
+        IF asked.key = '' THEN
+            RAISE check_violation USING MESSAGE = 'the filter asks for a variable without a name', HINT = 'As in {"city": "Bonn"}.';
+        END IF;
         CASE jsonb_typeof(asked.value)
             WHEN 'object' THEN
                 FOR one IN SELECT key, value FROM jsonb_each(asked.value) LOOP

@@ -47,8 +47,9 @@ BEGIN
     END IF;
     at_end := its.next_lead >= its.last_lead;
     room := least(its.job_window, make_campaign_jobs.job_window) - (its.made - mailworkers.campaign_done(campaign));
-    -- Whoever unsubscribes a lead shares this lock until its commit: either the job is seen there, or the lead's status here.
-    IF at_end OR room <= 0 OR NOT pg_try_advisory_xact_lock(hashtextextended('mailworkers.campaign', campaign)) THEN
+    -- Whoever unsubscribes a lead of the workspace shares this lock until its commit: either the job is seen there, or the lead's
+    -- status here.
+    IF at_end OR room <= 0 OR NOT pg_try_advisory_xact_lock(hashtextextended('mailworkers.leads ' || its.workspace_id, 0)) THEN
         RETURN;
     END IF;
     -- It need not reach the disk before the claim of its jobs does, whose commit brings all before it there.
@@ -239,8 +240,8 @@ DECLARE
     reason constant text := CASE TG_OP WHEN 'DELETE' THEN 'the lead was removed' ELSE 'the lead is ' || NEW.status END;
     jobs bigint[];
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('mailworkers.campaign', id)) FROM mailworkers.campaign_sends
-    WHERE workspace_id = OLD.workspace_id AND status IN ('running', 'paused', 'cancelling', 'stopped');
+    -- Of the workspace, whatever is open there now: a campaign may start before this commits.
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('mailworkers.leads ' || OLD.workspace_id, 0));
     SELECT array_agg(job_id) INTO jobs FROM (
         SELECT (SELECT noted.job_id FROM mailworkers.campaign_send_leads AS noted WHERE noted.campaign_id = c.id AND noted.lead_id = OLD.id) AS job_id
         FROM mailworkers.campaign_sends AS c
@@ -258,8 +259,9 @@ BEGIN
         SELECT id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, 'suppressed', to_email, subject, reason, content
         FROM gone
     )
+    -- Few parts, as each is a row that counts are summed over; none is the canceller's, which locks jobs first.
     INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, suppressed)
-    SELECT 'campaign', campaign_id, -pg_backend_pid(), count(*), count(*) FROM gone GROUP BY campaign_id ORDER BY campaign_id
+    SELECT 'campaign', campaign_id, -1 - pg_backend_pid() % 64, count(*), count(*) FROM gone GROUP BY campaign_id ORDER BY campaign_id
     ON CONFLICT (kind, subject_id, part) DO UPDATE
         SET done = p.done + excluded.done, suppressed = p.suppressed + excluded.suppressed, updated_at = now();
     RETURN NULL;
@@ -323,7 +325,7 @@ BEGIN
     LOOP
         CONTINUE WHEN EXISTS (
             SELECT FROM mailworkers.campaign_sends WHERE id >= part.begins AND id < part.begins + 100000
-              AND (finished_at >= keep_from OR (finished_at IS NULL AND status NOT IN ('draft'))));
+              AND (finished_at IS NULL OR finished_at >= keep_from));
         DELETE FROM mailworkers.progress_tracking WHERE kind = 'campaign' AND subject_id >= part.begins AND subject_id < part.begins + 100000;
         DELETE FROM mailworkers.email_job_batches WHERE campaign_id >= part.begins AND campaign_id < part.begins + 100000;
         DELETE FROM mailworkers.campaign_revisions WHERE campaign_id >= part.begins AND campaign_id < part.begins + 100000;

@@ -63,6 +63,7 @@ async def test_a_campaign_is_created_read_edited_and_started(database: Database,
         ({"template": "letter@1+1.1"}, "template 'letter@1+1.1' must be a name, or a name and a version"),
         ({"list_name": "nobody"}, "workspace 'default' has no list 'nobody'"),
         ({"segment": "nobody"}, "workspace 'default' has no segment 'nobody'"),
+        ({"filter": {"": "x"}}, "the filter asks for a variable without a name"),
         ({"filter": {"a": {"like": 1}}}, 'the filter asks "a" of "like" in a way that is not known: 1'),
         ({"from_email": "no address"}, "from_email must be one address, as in ann@example.org"),
         ({"from_name": "two\nlines"}, "from_name must be one line of at most 1000 characters"),
@@ -213,6 +214,31 @@ async def test_a_lead_that_leaves_while_its_job_is_made_gets_no_mail(owner: Any,
     ]  # fmt: skip
 
 
+async def test_a_lead_that_leaves_while_a_draft_starts_gets_no_mail(owner: Any, database: Database) -> None:
+    """Given an unsubscription that is not committed, when a campaign starts, then nothing is made before the commit."""
+    await prepare(owner, 2)
+    campaign = await create(owner)
+    async with database.claims.connection("a test") as other, other.transaction():
+        await other.execute("UPDATE mailworkers.leads SET status = 'unsubscribed' WHERE id = 1")
+        await ask(owner, "start", campaign)
+        assert (await owner.fetchrow(MAKE, campaign, 1000, 1000))["looked"] == 0
+    assert (await owner.fetchrow(MAKE, campaign, 1000, 1000))["made"] == 1
+    # and its part of the progress is one of few
+    await owner.execute("UPDATE mailworkers.leads SET status = 'unsubscribed' WHERE id = 2")
+    part = await owner.fetchval("SELECT part FROM mailworkers.progress_tracking WHERE subject_id = $1", campaign)
+    assert -64 <= part <= -1
+
+
+async def test_a_paused_mail_is_cancelled_with_its_campaign(owner: Any) -> None:
+    await prepare(owner, 2)
+    campaign = await start(owner)
+    await owner.fetchrow(MAKE, campaign, 1000, 1000)
+    await owner.execute("UPDATE mailworkers.email_jobs SET status = 'paused' WHERE lead_id = 1")
+    await ask(owner, "cancel", campaign)
+    assert await owner.fetchval("SELECT mailworkers.cancel_campaign_jobs($1, 1000)", campaign) == 2
+    assert await owner.fetchval("SELECT mailworkers.finish_campaign($1)", campaign) is True
+
+
 # ---------------------------------------------------------------- rights and retention
 
 
@@ -266,6 +292,8 @@ async def test_a_months_campaigns_are_dropped_whole_once_all_have_ended(owner: A
     await owner.fetchrow(MAKE, new, 1000, 1000)
 
     # and the old ones stay while one of them is open, and go when none is
+    assert await owner.fetchval("SELECT mailworkers.drop_campaigns(12)") == 0
+    await owner.execute("UPDATE mailworkers.campaign_sends SET status = 'draft' WHERE id = $1", open_)
     assert await owner.fetchval("SELECT mailworkers.drop_campaigns(12)") == 0
     await owner.execute(
         "UPDATE mailworkers.campaign_sends SET status = 'cancelled', finished_at = now() - interval '14 months' WHERE id = $1",
