@@ -19,7 +19,7 @@ import structlog
 
 from mailworkers.campaigns.making import Made, Making, Open
 from mailworkers.daemon.trouble import Trouble
-from mailworkers.errors import DatabaseRefused
+from mailworkers.errors import DatabaseError, DatabaseRefused
 
 LOOK_SECONDS: Final = 0.5  # a pause acts within a second, also where its notification cannot be heard
 BUSY_LOOK_SECONDS: Final = 0.1  # while one runs: at 7,000 mails/s a tenth of its window ends meanwhile
@@ -104,6 +104,7 @@ class Campaigning:
     async def work(self) -> bool:
         """Do what the last look showed; whether there is more to be done at once. Raises DatabaseError."""
         more = False
+        failed: DatabaseError | None = None
         if any(one.status == "scheduled" for one in self._open):
             started = await self._making.start_due()
             self._changed.set()
@@ -112,7 +113,11 @@ class Campaigning:
         window = max(LEAST_WINDOW, self._window() // max(1, len(running)))
         # Whose senders would starve first comes first.
         for one in sorted(running, key=lambda one: one.live):
-            made = await self._make(one, window)
+            try:
+                made = await self._make(one, window)
+            except DatabaseError as error:  # the others are made all the same
+                failed = failed or error
+                continue
             more |= made is not None and made.looked > 0 and (made.at_end or made.room >= _worth(one, window))
             if one.uncounted and not (one.at_end or (made is not None and made.at_end)):
                 more |= not await self._making.count(one.campaign_id, COUNTED_LEADS)
@@ -122,6 +127,8 @@ class Campaigning:
             if one.live == 0 and (one.status == "cancelling" or (one.status == "running" and one.at_end)):
                 await self._finish(one)
         self._chunks = {one.campaign_id: self._chunks.get(one.campaign_id, FIRST_CHUNK) for one in running}
+        if failed is not None:
+            raise failed
         return more
 
     async def tell(self) -> None:
@@ -160,8 +167,9 @@ class Campaigning:
         began = time.monotonic()
         try:
             made = await self._making.make(one.campaign_id, chunk, window)
-        except DatabaseRefused as refusal:
-            if not _is_about_rows(refusal):
+        except DatabaseError as refusal:
+            self._chunks[one.campaign_id] = max(LEAST_CHUNK, chunk // 2)  # it may have taken too long
+            if not (isinstance(refusal, DatabaseRefused) and _is_about_rows(refusal)):
                 raise
             log.error("campaign stopped: its jobs cannot be made", campaign=one.campaign_id, problem=refusal.message)  # noqa: TRY400
             await self._making.stop(one.campaign_id, refusal.message)

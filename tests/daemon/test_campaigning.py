@@ -13,13 +13,22 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from mailworkers.campaigns.making import Made
+from mailworkers.campaigns.making import Made, Making, Open
 from mailworkers.daemon.assembly import _hold
 from mailworkers.daemon.buffer import Buffer
-from mailworkers.daemon.campaigning import LEAST_CHUNK, LONG_SECONDS, MOST_CHUNK, SHORT_SECONDS, _next_chunk
+from mailworkers.daemon.campaigning import (
+    LEAST_CHUNK,
+    LONG_SECONDS,
+    MOST_CHUNK,
+    SHORT_SECONDS,
+    Campaigning,
+    _next_chunk,
+)
 from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.lanes import LaneBook
 from mailworkers.daemon.settling import Settling
+from mailworkers.daemon.trouble import Trouble
+from mailworkers.errors import DatabaseRefused
 from mailworkers.queue.states import Job
 from mailworkers.settings import Settings
 from tests.support import campaigns
@@ -306,3 +315,28 @@ def test_a_chunk_fits_the_time_that_a_statement_may_take() -> None:
     assert _next_chunk(LEAST_CHUNK, Made(100, 100, 5000, False), LONG_SECONDS * 2) == LEAST_CHUNK
     assert _next_chunk(MOST_CHUNK, Made(MOST_CHUNK, 0, 5000, False), 0.0) == MOST_CHUNK
     assert _next_chunk(1000, Made(10, 10, 0, False), 0.0) == 1000
+
+
+async def test_a_campaign_whose_jobs_cannot_be_made_does_not_keep_others_waiting() -> None:
+    """Given two campaigns, when the first's statement fails, then the second's is made, the first's is halved, and it is told."""
+    asked: list[tuple[int, int]] = []
+
+    async def make(campaign: int, chunk: int, _window: int) -> Made:
+        asked.append((campaign, chunk))
+        if campaign == 1:
+            raise DatabaseRefused("it took too long")
+        return Made(chunk, chunk, 0, False)
+
+    async def opened() -> list[Open]:
+        return [Open(number, "running", False, False, False, None, number) for number in (1, 2)]
+
+    making = cast("Making", SimpleNamespace(open=opened, make=make))
+    campaigning = Campaigning(
+        making, cast("Trouble", None), asyncio.Event(), window=lambda: 10_000, hold=lambda _held: None
+    )
+    await campaigning.look()
+    for _ in range(2):
+        with pytest.raises(DatabaseRefused):
+            await campaigning.work()
+    assert [campaign for campaign, _ in asked] == [1, 2, 1, 2]
+    assert [chunk for campaign, chunk in asked if campaign == 1] == [1000, 500]
