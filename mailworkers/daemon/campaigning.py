@@ -22,6 +22,7 @@ from mailworkers.daemon.trouble import Trouble
 from mailworkers.errors import DatabaseError, DatabaseRefused
 
 LOOK_SECONDS: Final = 0.5  # a pause acts within a second, also where its notification cannot be heard
+NONE_LOOK_SECONDS: Final = 2.0  # where there is none to pause: the notification of a new one is mostly heard
 BUSY_LOOK_SECONDS: Final = 0.1  # while one runs: at 7,000 mails/s a tenth of its window ends meanwhile
 SHORTEST_LOOK_SECONDS: Final = 0.02  # between two looks, whatever changes meanwhile
 LOOK_SHARE: Final = 0.1  # thousands of campaigns make looks dear: then they are fewer
@@ -144,7 +145,7 @@ class Campaigning:
     async def _look_when_due(self) -> None:
         """Wait, then look: what comes of the look is known at once."""
         if self._looked_once:
-            usual = BUSY_LOOK_SECONDS if self._busy else LOOK_SECONDS
+            usual = BUSY_LOOK_SECONDS if self._busy else LOOK_SECONDS if self._open else NONE_LOOK_SECONDS
             interval = max(usual, min(self._look_cost / LOOK_SHARE, LONGEST_LOOK_SECONDS))
             await asyncio.sleep(SHORTEST_LOOK_SECONDS)
             with contextlib.suppress(TimeoutError):

@@ -1,11 +1,10 @@
 """Which fronts have work, how far claims have come in each, and which of them rest or are held.
 
-A front is one priority and campaign of a lane: claims go on from its bound, since what lies before it was taken, and dead
-index entries there cost nothing then. Retries and late commits appear before the bound, so the book is renewed from the
-database now and then.
+A front is one priority and campaign of a lane: claims go on from its bound, since what lies before it was taken, and dead index
+entries there cost nothing then. Retries and late commits appear before the bound: now and then the database is asked.
 
-Where there are more fronts than one look brings, the book holds one part of them after the other, in the order of their
-names: no lane waits for ever, though urgent mail of another part waits for that part's turn.
+Where there are more fronts than one look brings, the book holds one part of them after the other, by their names: no lane waits for
+ever, though urgent mail of another part waits for that part's turn.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ from mailworkers.queue.claim import MOST_HEADS, Bound, Head, Wish
 from mailworkers.queue.states import Job, Lane
 
 MOST_FRONTS_A_CLAIM = 64  # each costs an index descent; the others have their turn in the next claim
-# Fronts that were emptied and are still looked at beyond their bounds: their next job need not wait for a full look.
-MOST_EMPTY_FRONTS = 16
+MOST_EMPTY_FRONTS = 16  # emptied, and looked at beyond their bounds: their next job need not wait for a full look
 # Fronts whose bounds are kept, emptied or not: those that were claimed from last, where dead index entries lie.
 MOST_BOUNDS = 256
 # Content that shows that a claim may have ended because of its size, in characters: what it did not bring may still be there.
@@ -142,7 +140,7 @@ class LaneBook:
             front = self._fronts.get(key)
             if front is None or not front.drained or front.priority >= better_than:
                 continue
-            if not self._is_barred(front) and allowed(front.lane):
+            if not self.bars(front.lane, front.key[3]) and allowed(front.lane):
                 chosen.append(front)
                 if len(chosen) == MOST_EMPTY_FRONTS:
                     break
@@ -228,6 +226,15 @@ class LaneBook:
     # ------------------------------------------------------------ what is known
 
     @property
+    def barring(self) -> bool:
+        """Whether there is any front that `bars`."""
+        return bool(self._held or self._paused or self.resting() or self.resting_fronts())
+
+    def bars(self, lane: Lane, campaign: int) -> bool:
+        """Whether nothing of this front may be claimed now."""
+        return self._holds(lane, campaign) or lane in self._resting or (lane, campaign) in self._resting_fronts
+
+    @property
     def drained(self) -> bool:
         """Whether no front is known that has work due now and may be claimed from."""
         return next(self._open(), None) is None
@@ -263,7 +270,7 @@ class LaneBook:
             now - front.due_at
             for front in self._fronts.values()
             if front.due_at <= now
-            and not (front.drained or self._is_held(front) or (front.lane, front.key[3]) in resting)
+            and not (front.drained or self._holds(front.lane, front.key[3]) or (front.lane, front.key[3]) in resting)
             and not besides(front.lane)
         ]
         return max(ages) if ages else None
@@ -275,7 +282,8 @@ class LaneBook:
         due = [
             front
             for front in self._fronts.values()
-            if front.due_at <= now and not (self._is_held(front) or (front.lane, front.key[3]) in resting)
+            if front.due_at <= now
+            and not (self._holds(front.lane, front.key[3]) or (front.lane, front.key[3]) in resting)
         ]
         return [Head(front.lane, front.key[2], front.key[3], front.from_at, front.from_id, 0.0) for front in due[:most]]
 
@@ -335,16 +343,13 @@ class LaneBook:
     def _open(self) -> Iterator[Front]:
         """Fronts with work that is due and may be claimed."""
         now = time.monotonic()
-        barred = bool(self._held or self._paused or self.resting() or self.resting_fronts())
+        barring = self.barring
         for front in self._fronts.values():
-            if not front.drained and front.due_at <= now and not (barred and self._is_barred(front)):
+            if not front.drained and front.due_at <= now and not (barring and self.bars(front.lane, front.key[3])):
                 yield front
 
-    def _is_barred(self, front: Front) -> bool:
-        return self._is_held(front) or front.lane in self._resting or (front.lane, front.key[3]) in self._resting_fronts
-
-    def _is_held(self, front: Front) -> bool:
-        return front.key[3] in self._held or front.key[0] in self._paused
+    def _holds(self, lane: Lane, campaign: int) -> bool:
+        return campaign in self._held or lane.workspace_id in self._paused
 
 
 class _Allowances:

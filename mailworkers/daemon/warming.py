@@ -23,7 +23,7 @@ from mailworkers.warming.day import HOLD_SECONDS, Day, DayKey, lease_size
 from mailworkers.warming.ledger import Ledger
 from mailworkers.warming.senders import ALL_OTHERS, Quota, Senders, WarmUp
 
-ROUND_SECONDS = 0.5  # between two looks at the ledger: a pause or a start is kept to within a second
+ROUND_SECONDS = 0.9  # between two looks at the ledger: a pause or a start is kept to within a second
 SPREAD_SECONDS = 3600.0  # over which tomorrow's first mails are spread: mailbox providers dislike a burst at midnight
 HELD_SECONDS = 600.0  # between two looks at a mail whose warm-up waits for a person: what is resumed goes on soon
 NOT_NOW_SECONDS = 10.0  # the ledger could not be asked

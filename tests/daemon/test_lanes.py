@@ -113,6 +113,17 @@ def test_a_resting_lane_costs_the_others_nothing(book: LaneBook, monkeypatch: py
     assert shares(book.plan(room(4))) == [(A, 0, 2), (B, 0, 2)]
 
 
+def test_what_may_not_be_claimed_is_known_by_lane_and_campaign(book: LaneBook) -> None:
+    assert not book.barring
+    book.rest(A, 30.0, "slower, please")
+    book.rest_front(B, 7, time.monotonic() + 60, "enough for today")
+    book.hold(frozenset({8}))
+
+    assert book.barring
+    assert book.bars(A, 0)
+    assert [book.bars(B, campaign) for campaign in (0, 7, 8)] == [False, True, True]
+
+
 def test_a_shorter_rest_does_not_end_a_longer_one(book: LaneBook) -> None:
     book.rest(A, 300.0, "refused")
     book.rest(A, 1.0, "slower")
