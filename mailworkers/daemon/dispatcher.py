@@ -237,9 +237,6 @@ class Dispatcher:
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
             line.settling.release(claimed)
             return 0
-        if line.book.barring:  # it was asked to rest or held while it was being claimed
-            line.settling.release([job for job in claimed if line.book.bars(job.lane, job.row["campaign"])])
-            claimed = [job for job in claimed if not line.book.bars(job.lane, job.row["campaign"])]
         line.buffer.put(claimed)
         if line.seen is not None:
             line.seen(claimed)

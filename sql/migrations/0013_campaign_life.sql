@@ -210,10 +210,6 @@ BEGIN
         most := most - coalesce(cardinality(locked), 0);
         EXIT WHEN most <= 0;
     END LOOP;
-    -- Few, and in an index of their own: email_jobs_paused.
-    RETURN QUERY SELECT job.id FROM mailworkers.email_jobs AS job
-        WHERE job.status = 'paused' AND job.campaign_id = campaign AND job.lead_id > 0
-        LIMIT greatest(most, 0) FOR UPDATE SKIP LOCKED;
 END
 $$;
 REVOKE ALL ON FUNCTION mailworkers.lock_campaign_jobs(bigint, integer) FROM PUBLIC;

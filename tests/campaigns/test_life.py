@@ -229,19 +229,6 @@ async def test_a_lead_that_leaves_while_a_draft_starts_gets_no_mail(owner: Any, 
     assert -64 <= part <= -1
 
 
-async def test_a_paused_mail_is_cancelled_with_its_campaign(owner: Any) -> None:
-    await prepare(owner, 2)
-    campaign = await start(owner)
-    await owner.fetchrow(MAKE, campaign, 1000, 1000)
-    await owner.execute("UPDATE mailworkers.email_jobs SET status = 'paused' WHERE lead_id = 1")
-    await ask(owner, "cancel", campaign)
-    assert await owner.fetchval("SELECT mailworkers.cancel_campaign_jobs($1, 1000)", campaign) == 2
-    assert await owner.fetchval("SELECT mailworkers.finish_campaign($1)", campaign) is True
-
-
-# ---------------------------------------------------------------- rights and retention
-
-
 async def test_an_application_may_ask_and_a_worker_may_make(owner: Any, app_connection: Any) -> None:
     await prepare(owner, 5)
     campaign = await create(app_connection)

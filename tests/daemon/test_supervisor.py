@@ -181,8 +181,9 @@ async def test_throttling_slows_the_lane_and_spends_no_attempt(
     async with Sink(refusals=refusals) as sink, running_daemon(to(settings, sink.port)) as running:
         slow, *_ = await insert(app_connection, RECIPIENTS_IN_A_ROW, workspace_id="a", to_email="slow@example.org")
         await eventually(lambda: "a" in running.vitals.resting_lanes, "the lane rests")
-        (waits,) = await insert(app_connection, workspace_id="a")
         (other,) = await insert(app_connection, workspace_id="b")
+        await becomes(owner, other, "sent")  # a claim that was under way has ended
+        waits, other = [(await insert(app_connection, workspace_id=lane))[0] for lane in "ab"]
         await becomes(owner, other, "sent")
         row = await owner.fetchrow("SELECT * FROM mailworkers.email_jobs WHERE id = $1", slow)
         assert (row["attempts"], row["status"]) == (0, "waiting")
