@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,8 @@ from tests.support.skips import pytest_make_collect_report, pytest_runtest_maker
 
 DATABASE_FIXTURES = {"databases", "database_url", "blank_database_url", "settings", "database", "app_connection"}
 LOOPS = ("asyncio", "uvloop", "both")
+# Folders whose code awaits nothing but statements: on which loop makes no difference, so one is enough where both are asked for.
+ONE_LOOP_FOLDERS = frozenset({"bench", "campaigns", "cli", "destinations", "leads", "limits", "queue", "warming"})
 KEPT_VARIABLES = ("MAILWORKERS_TEST_", "MAILWORKERS_POSTGRES_BIN")
 CONVENTIONAL = ("DATABASE_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SMTP_PASSWORD", "FROM_EMAIL",
                 "WORKER_CONCURRENCY", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "NOTIFY_SOCKET")  # fmt: skip
@@ -43,13 +46,21 @@ def pytest_configure(config: pytest.Config) -> None:
     """Nothing of the developer's own settings reaches a test."""
     for name, (about, _) in NEEDS.items():
         config.addinivalue_line("markers", f"{name}: {about}; not selected where that is missing")
+    config.addinivalue_line("markers", "one_loop: runs on one event loop also where both are asked for: it is slow")
+    # Run in a shell's background, tests would give that on to what they start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in list(os.environ):
         if name in CONVENTIONAL or (name.startswith("MAILWORKERS_") and not name.startswith(KEPT_VARIABLES)):
             del os.environ[name]
 
 
-def pytest_asyncio_loop_factories(config: pytest.Config) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     chosen = config.getoption("--loop")
+    if chosen == "both" and (_marked("one_loop")(item) or item.path.parent.name in ONE_LOOP_FOLDERS):
+        chosen = "uvloop"
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {}
     if chosen in ("asyncio", "both"):
         factories["asyncio"] = asyncio.SelectorEventLoop

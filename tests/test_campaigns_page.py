@@ -67,6 +67,7 @@ async def owner(database_url: str) -> AsyncIterator[Any]:
     await connection.close(timeout=CONNECT_SECONDS)
 
 
+@pytest.mark.one_loop
 async def test_a_reader_who_runs_its_commands_sees_what_it_says(folder: Path, database_url: str, owner: Any) -> None:
     """Given the page's commands as one script, when they run in their order, then none fails, the check says what stands on the
     page, each lead gets one mail, and its statements are ones that an application may run."""
@@ -100,6 +101,7 @@ async def test_a_reader_who_runs_its_commands_sees_what_it_says(folder: Path, da
     assert await owner.fetchval("SELECT status FROM mailworkers.campaign_sends WHERE name = 'winter'") == "scheduled"
 
 
+@pytest.mark.one_loop
 async def test_a_reader_who_runs_the_examples_of_leads_and_templates_needs_no_files(
     folder: Path, database_url: str
 ) -> None:

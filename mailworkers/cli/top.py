@@ -66,7 +66,8 @@ async def _ticks(seconds: float | None) -> AsyncIterator[float]:
             yield now
             left = min(now + REFRESH_SECONDS, ends) - time.monotonic()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(pressed.wait(), max(0.0, left))
+                async with asyncio.timeout(left):
+                    await pressed.wait()
             if pressed.is_set() or time.monotonic() >= ends:
                 return
 

@@ -42,12 +42,14 @@ async def examine(
 async def _bounded(part: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
     while True:
         try:
-            yield await asyncio.wait_for(anext(part), NEXT_FINDING_SECONDS)
+            async with asyncio.timeout(NEXT_FINDING_SECONDS):
+                finding = await anext(part)
         except StopAsyncIteration:
             return
         except TimeoutError:
             yield fail("time", f"a check hung for {NEXT_FINDING_SECONDS:.0f} s", "Run it again with --debug")
             return
+        yield finding
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

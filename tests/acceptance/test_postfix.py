@@ -1,4 +1,4 @@
-"""The main job against a real relay: 10,000 rows by COPY, each good one delivered once, as it was inserted."""
+"""The main job against a real relay: rows by COPY, each good one delivered once, as it was inserted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from tests.support.postfix import Postfix
 from tests.support.waiting import eventually
 
 GIVEN = "MAILWORKERS_TEST_LEADS"  # another list, with the same columns
-ROWS, SEED = 10_000, 20
+ROWS = int(os.environ.get("MAILWORKERS_TEST_POSTFIX_ROWS", "2500"))  # 10000 for the whole list; it takes two minutes
+SEED = 20
 DELIVERED_SECONDS = 240.0
 COPY_SECONDS = 120.0
 
@@ -54,7 +55,7 @@ def leads(tmp_path: Path) -> Path:
     return made
 
 
-async def test_ten_thousand_rows_by_copy_reach_postfix_once_each(
+async def test_rows_by_copy_reach_postfix_once_each(
     relay: Postfix,
     leads: Path,
     app_connection: Any,

@@ -232,6 +232,7 @@ async def test_a_campaign_to_nobody_finishes(settings: Settings, owner: Any, who
     assert (said["made"], said["expected"], len(sink.mails)) == (0, 0, 0)
 
 
+@pytest.mark.one_loop
 async def test_two_daemons_make_together_and_none_twice(settings: Settings, owner: Any) -> None:
     await prepare(owner, 6000)
     async with (

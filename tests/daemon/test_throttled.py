@@ -83,6 +83,7 @@ async def settled(relay: ThrottlingRelay) -> None:
     )
 
 
+@pytest.mark.one_loop
 async def test_the_rate_settles_and_spends_no_attempt(
     settings: Settings, app_connection: Any, owner: Any, measured: Measured
 ) -> None:
@@ -100,6 +101,7 @@ async def test_the_rate_settles_and_spends_no_attempt(
         measured(f"421: {relay.rate(WATCHED_SECONDS):.1f} mails/s of {RATE:g}, {len(relay.refused)} refused")
 
 
+@pytest.mark.one_loop
 async def test_two_daemons_settle_together_and_forget_at_once_when_told(
     settings: Settings, app_connection: Any, owner: Any, measured: Measured
 ) -> None:
@@ -159,6 +161,7 @@ async def test_what_a_person_sets_holds_at_once_and_for_no_other_lane(
         assert await owner.fetchval(SPENT) == 0
 
 
+@pytest.mark.one_loop
 async def test_a_relay_that_refuses_connections_lowers_all_lanes(
     settings: Settings, app_connection: Any, owner: Any
 ) -> None:

@@ -35,6 +35,7 @@ async def take_one(talk: Talk) -> None:
     await talk.mail()
 
 
+@pytest.mark.one_loop
 async def test_a_relay_that_shut_the_gate_on_a_kept_connection_is_tried_on_a_new_one(
     settings: Settings, app_connection: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,10 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import aiosmtplib
 
@@ -63,7 +64,7 @@ class SmtpTransport:
         try:
             async with asyncio.timeout(self._timeouts.negotiation):
                 await self._get_ready()
-                offer = await negotiation.run(self._context, self._ehlo_name)
+                offer = await _cancellable(negotiation.run(self._context, self._ehlo_name), negotiation.abort)
         except (OSError, aiosmtplib.SMTPException, _MustAct, _OutOfTurn, ValueError) as ended:
             negotiation.abort()
             return negotiation.explain(ended)
@@ -265,6 +266,23 @@ class _Negotiation:
         broken_off = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLSyscallError)
         reason = (error.reason if isinstance(error, ssl.SSLError) else None) or str(error)
         return RelayDown(f"no TLS with {host}: {_short(reason)}", person_must_act=not broken_off)
+
+
+async def _cancellable(conversation: Coroutine[Any, Any, Offer], abort: Callable[[], None]) -> Offer:
+    """What the conversation comes to; once cancelled, it ends at once, as `abort` takes its connection away.
+
+    `asyncio.wait_for` of Python 3.11, by which aiosmtplib waits, drops a cancellation that comes together with what it
+    waits for. What is cancelled here is another wait, which drops none.
+    """
+    task = asyncio.create_task(conversation)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        abort()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
+    return task.result()
 
 
 async def _open_socket(host: str, port: int, seconds: float) -> socket.socket:

@@ -155,6 +155,20 @@ class TestUnreachable:
             async with asyncio.timeout(SECONDS):
                 await server.talks[0].gone.wait()
 
+    @pytest.mark.parametrize("turns", range(24))
+    async def test_a_cancellation_is_kept_at_whatever_turn_of_the_loop_it_comes(self, turns: int) -> None:
+        async def silent(talk: Talk) -> None:
+            await talk.until_gone()
+
+        async with HostileServer(silent) as server:
+            connecting = asyncio.create_task(a_transport(server.port).connect())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            connecting.cancel()
+            async with asyncio.timeout(SECONDS):
+                await asyncio.wait({connecting})
+        assert connecting.cancelled()
+
 
 class TestRefused:
     async def refusal(self, *lines: str) -> RelayDown | Throttled:
