@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class Message:
     """One mail before it is bytes. At least one of the two bodies is not None.
 
     `message_id` comes without angle brackets and `date` is aware: both were fixed when the job was created, so that
-    every attempt carries the same.
+    every attempt carries the same. `text_pieces` and `html_pieces` are what a template joined the bodies of, or empty.
     """
 
     message_id: str
@@ -47,6 +47,8 @@ class Message:
     bcc: tuple[Address, ...] = ()
     headers: Mapping[str, str] | None = None
     attachments: tuple[Attachment, ...] = ()
+    text_pieces: Sequence[str] = ()
+    html_pieces: Sequence[str] = ()
 
 
 @frozen

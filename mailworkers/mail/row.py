@@ -67,6 +67,8 @@ def message_from_row(
         bcc=_addresses(row["bcc"]),
         headers=_headers(headers) if headers is not None else None,
         attachments=_attachments(attachments, row["workspace_id"], blobs) if attachments is not None else (),
+        text_pieces=says.text_pieces,
+        html_pieces=says.html_pieces,
     )
 
 

@@ -32,8 +32,8 @@ def body(message: Message) -> Entity:
     """
     _check_size(message)
     text, html = message.text_body, message.html_body
-    texts = [text_part(text, "plain", "text_body")] if text is not None else []
-    htmls = [text_part(html, "html", "html_body")] if html is not None else []
+    texts = [text_part(text, "plain", "text_body", message.text_pieces)] if text is not None else []
+    htmls = [text_part(html, "html", "html_body", message.html_pieces)] if html is not None else []
     if not (texts or htmls):
         raise ComposeError("the message has neither text_body nor html_body")
     if not message.attachments and not (texts and htmls):

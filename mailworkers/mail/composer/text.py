@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64, b2a_qp
+from binascii import b2a_base64
+from collections.abc import Sequence
 
 from mailworkers.errors import ComposeError
 from mailworkers.mail.composer.cache import PartCache
+from mailworkers.mail.composer.quoted import quoted_is_better, quoted_pieces, quoted_printable
 
 LONGEST_7BIT = 990  # RFC 5321 §4.5.3.1.6 allows 998; old sendmails break a line after 990
-QP_LINE = 76  # RFC 2045 §6.7 (5)
 BASE64_LINE = 76  # RFC 2045 §6.8
-READABLE_WORTH = 1.1  # quoted-printable, which people can read, may be so many times as long as base64
 CACHE_BYTES = 4 * 1024 * 1024  # some hundred bodies; a small VPS does not feel it
 
-# What quoted-printable leaves as it is. Both sets are what `b2a_qp` does, needed to foresee its length.
-_QP_PLAIN = bytes(set(range(32, 127)) - {ord("=")}) + b"\t\r\n"
 _HEAD_7BIT = {
     subtype: f"Content-Type: text/{subtype}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n\r\n".encode(
         "ascii"
@@ -25,7 +23,7 @@ _HEAD_7BIT = {
 _encoded = PartCache(CACHE_BYTES)
 
 
-def text_part(text: str, subtype: str, field: str) -> bytes:
+def text_part(text: str, subtype: str, field: str, pieces: Sequence[str] = ()) -> bytes:
     """One text/plain or text/html part with its header fields; it ends with CRLF.
 
     Every line end (CR, LF, CRLF) becomes CRLF, and a last line without one gets it. ASCII in lines of at most 990 stays as
@@ -35,6 +33,7 @@ def text_part(text: str, subtype: str, field: str) -> bytes:
         text: the body as the row gave it, maybe empty.
         subtype: `plain` or `html`.
         field: the row's name for it, for the message.
+        pieces: of which a template joined the text, so that what stands in other mails, too, is encoded once.
 
     Raises:
         ComposeError: for NUL, which RFC 5322 forbids in every body, and for what UTF-8 cannot hold.
@@ -43,6 +42,8 @@ def text_part(text: str, subtype: str, field: str) -> bytes:
         raise ComposeError(f"{field} contains the character U+0000 at position {text.index(chr(0)) + 1}")
     if text.isascii() and _has_short_lines(text):
         return _HEAD_7BIT[subtype] + _crlf(text.encode("ascii"))
+    if len(pieces) > 1:  # written for one reader: it will not come again
+        return _encode(text, subtype, field, pieces)
     key = (subtype, text)
     part = _encoded.get(key)
     if part is None:
@@ -77,31 +78,17 @@ def _has_short_lines(text: str) -> bool:
     return True
 
 
-def _encode(text: str, subtype: str, field: str) -> bytes:
+def _encode(text: str, subtype: str, field: str, pieces: Sequence[str] = ()) -> bytes:
     try:
-        data = _crlf(text.encode())
+        data = text.encode()
     except UnicodeEncodeError as bad:
         raise ComposeError(f"{field} contains a lone surrogate at position {bad.start + 1}") from None
     charset = "us-ascii" if text.isascii() else "utf-8"
-    name, body = _quoted_printable(data) if _quoted_is_better(data) else ("base64", base64_lines(data))
+    if not quoted_is_better(data):
+        name, body = "base64", base64_lines(_crlf(data))
+    elif pieces and "\r" not in text:
+        name, body = "quoted-printable", quoted_pieces(pieces)
+    else:
+        name, body = "quoted-printable", quoted_printable(_crlf(data))
     head = f"Content-Type: text/{subtype}; charset={charset}\r\nContent-Transfer-Encoding: {name}\r\n\r\n"
     return head.encode("ascii") + body
-
-
-def _quoted_is_better(data: bytes) -> bool:
-    """By the characters of either encoding; their line breaks cost the same."""
-    escaped = len(data.translate(None, _QP_PLAIN))
-    return len(data) + 2 * escaped <= READABLE_WORTH * 4 * len(data) / 3
-
-
-def _quoted_printable(data: bytes) -> tuple[str, bytes]:
-    """`b2a_qp` writes soft line breaks as CRLF because the data has CRLF line ends: ours has one at least at its end."""
-    quoted = b2a_qp(data)
-    if b" \r\n" in data or b"\t\r\n" in data:
-        quoted = b"\r\n".join([_within_limit(line) for line in quoted.split(b"\r\n")])
-    return "quoted-printable", quoted
-
-
-def _within_limit(line: bytes) -> bytes:
-    """`b2a_qp` escapes a blank at a line's end after it counted, so that such a line can have 78 octets."""
-    return line if len(line) <= QP_LINE else line[:-3] + b"=\r\n" + line[-3:]

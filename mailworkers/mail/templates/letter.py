@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from itertools import islice
 from types import MappingProxyType
 from typing import Any
@@ -38,11 +39,13 @@ FAULTS = (
 
 @frozen
 class Rendered:
-    """What goes into the mail. At least one of the bodies is not None."""
+    """What goes into the mail. At least one of the bodies is not None; pieces are what a body was joined of, or empty."""
 
     subject: str
     text_body: str | None
     html_body: str | None
+    text_pieces: Sequence[str] = field(default=(), compare=False)
+    html_pieces: Sequence[str] = field(default=(), compare=False)
 
 
 class _Part:
@@ -55,15 +58,16 @@ class _Part:
         self._template = self._compiled(self._environment, common)
         self._root = self._template.root_render_func
 
-    def render(self, variables: Variables, left: int) -> tuple[str, int]:
-        """The text, and the steps that are left.
+    def render(self, variables: Variables, left: int) -> tuple[str, list[str], int]:
+        """The text, the pieces of which it is joined, and the steps that are left.
 
         Raises:
             TemplateError: with its place.
         """
         context = BudgetedContext(self._environment, variables, left)
         try:
-            return _joined(self._root(context)), context.left
+            pieces = list(self._root(context))
+            return _joined(pieces), pieces, context.left
         except TemplateError as bad:
             raise self._placed(bad, bad.message, bad.hint) from None
         except RecursionError:
@@ -187,17 +191,19 @@ class Letter:
         variables.update(data)
         left = STEPS
         if subject is None:
-            subject, left = parts.subject.render(variables, left)
+            subject, _, left = parts.subject.render(variables, left)
             self._check_subject(subject)
         variables["subject"] = subject
         html = text = None
+        html_pieces: Sequence[str] = ()
+        text_pieces: Sequence[str] = ()
         if parts.html is not None:
-            html, left = parts.html.render(variables, left)
+            html, html_pieces, left = parts.html.render(variables, left)
         if parts.text is not None:
-            text, left = parts.text.render(variables, left)
+            text, text_pieces, left = parts.text.render(variables, left)
             if self._made_from_html:
-                text = without_empty_lines(text)
-        return Rendered(subject, text, html)
+                text, text_pieces = without_empty_lines(text), ()
+        return Rendered(subject, text, html, text_pieces, html_pieces)
 
     def _check_subject(self, subject: str) -> None:
         """A line end in a name could begin another header: it is refused, not mended, so that somebody sees it."""
