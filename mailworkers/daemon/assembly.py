@@ -10,11 +10,12 @@ from mailworkers.campaigns.making import Making
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.campaigning import Campaigning
 from mailworkers.daemon.crew import Crew
-from mailworkers.daemon.dispatcher import Dispatcher, Line
+from mailworkers.daemon.dispatcher import Dispatcher
 from mailworkers.daemon.domains import lookup_of_domains, noted_by
 from mailworkers.daemon.gauges import PoolUse
 from mailworkers.daemon.heartbeat import Heartbeat, Wards
 from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.line import Line
 from mailworkers.daemon.maintenance import House, Maintenance
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.pacing import Asked, Pacing

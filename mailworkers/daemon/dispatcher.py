@@ -11,25 +11,14 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 
 import structlog
 
-from mailworkers.daemon.buffer import Buffer
-from mailworkers.daemon.crew import Crew
-from mailworkers.daemon.heartbeat import Heartbeat
-from mailworkers.daemon.lanes import LaneBook
+from mailworkers.daemon.line import Line
 from mailworkers.daemon.looking import Looking
-from mailworkers.daemon.metrics import Metrics
-from mailworkers.daemon.pacing import Pacing
-from mailworkers.daemon.relay_gate import RelayGate
-from mailworkers.daemon.settling import Settling
-from mailworkers.daemon.trouble import Trouble
-from mailworkers.daemon.vitals import Vitals
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import BucketKey, Limiter, Scope
-from mailworkers.queue.ack import AckWriter
-from mailworkers.queue.claim import Claims, Wish
+from mailworkers.limits import BucketKey, Scope
+from mailworkers.queue.claim import Wish
 from mailworkers.queue.states import Job, Lane
 
 HELD_BACK_SECONDS = 0.1  # how often to ask whether claiming is allowed again
@@ -39,6 +28,9 @@ STALE_SECONDS = 0.2  # jobs that waited longer in the buffer show that it is too
 # A daemon that has not claimed for so long is not busy: it asks to be woken, since what comes may go before what it has.
 # One that claims more often sees that with its claims, and inserts are spared their notifications.
 BUSY_SECONDS = 0.05
+# Between claims that are large, a busy one asks so often where more urgent mail came from less than so long ago.
+ASK_SECONDS = 0.015
+URGENT_SECONDS = 10.0
 # Where inserts wake in vain so often a second, as when their lane has no tokens, they are spared that for a second.
 MOST_VAIN_WAKES = 20
 VAIN_SECONDS = 1.0
@@ -61,26 +53,6 @@ GUESSED_WORKERS = 2  # that get tokens for them: to ask for all would take longe
 BUSY_JOBS = 50
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What the dispatcher works with. `seen` hears of what was claimed, where somebody wants to."""
-
-    claims: Claims
-    buffer: Buffer
-    book: LaneBook
-    crew: Crew
-    acks: AckWriter
-    settling: Settling
-    heartbeat: Heartbeat
-    relay: RelayGate
-    limiter: Limiter
-    pacing: Pacing
-    metrics: Metrics
-    vitals: Vitals
-    trouble: Trouble
-    seen: Callable[[Sequence[Job]], None] | None = None
 
 
 class Dispatcher:
@@ -116,6 +88,7 @@ class Dispatcher:
         self._disown_at = 0.0
         self._special_at = 0.0
         self._claimed_at = 0.0
+        self._urgent_at = -URGENT_SECONDS
         self._vain_wakes = 0
         self._vain_since = 0.0
 
@@ -194,7 +167,7 @@ class Dispatcher:
         claimed = await self._claim(wishes, guessed=wishes)
         line.buffer.nudge()
         await asyncio.sleep(0)  # the worker that was woken goes first; the next look can wait
-        return claimed
+        return len(claimed)
 
     async def _round(self) -> int:
         """Claim once, if there is room and work; how many jobs came. Raises DatabaseError."""
@@ -206,14 +179,23 @@ class Dispatcher:
             await self._refresh_tokens()
             line.buffer.nudge()
         wishes = line.book.plan(self._room(), self._lane_tokens, self._workspace_tokens)
-        if not wishes:
-            return 0
         # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
-        worst = max(wish.priority for wish in wishes)
+        priorities = [wish.priority for wish in wishes]
+        if wishes or self._is_urgent():
+            priorities += line.book.due_priorities()
+        if not priorities:
+            return 0
+        worst = max(priorities)
         guessed = line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst)
-        return await self._claim([*guessed, *wishes], guessed=guessed)
+        claimed = await self._claim([*guessed, *wishes], guessed=guessed) if guessed or wishes else ()
+        if any(job.row["priority"] < worst for job in claimed):
+            self._urgent_at = time.monotonic()
+        return len(claimed)
 
-    async def _claim(self, wishes: Sequence[Wish], guessed: Sequence[Wish]) -> int:
+    def _is_urgent(self) -> bool:
+        return time.monotonic() - self._urgent_at < URGENT_SECONDS
+
+    async def _claim(self, wishes: Sequence[Wish], guessed: Sequence[Wish]) -> Sequence[Job]:
         line = self._line
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
@@ -236,11 +218,11 @@ class Dispatcher:
         line.pacing.claimed(claimed)
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
             line.settling.release(claimed)
-            return 0
+            return ()
         line.buffer.put(claimed)
         if line.seen is not None:
             line.seen(claimed)
-        return len(claimed)
+        return claimed
 
     # ------------------------------------------------------------ how much
 
@@ -325,7 +307,7 @@ class Dispatcher:
         polling. What is held, rests or lacks tokens keeps nobody from being woken for the rest."""
         line, now = self._line, time.monotonic()
         line.buffer.tell_when_low(self._low_mark(), line.heartbeat.woken)
-        waits = [self._poll_seconds * random.uniform(0.8, 1.2)]  # noqa: S311 -- jitter, not a secret
+        waits = [self._poll_seconds * random.uniform(0.8, 1.2), self._until_asked()]  # noqa: S311 -- jitter, not a secret
         if not line.heartbeat.announced:
             busy = self._claimed_at + BUSY_SECONDS if not line.book.drained or len(line.buffer) else 0.0
             vain = self._vain_since + VAIN_SECONDS if self._vain_wakes >= MOST_VAIN_WAKES else 0.0
@@ -356,6 +338,10 @@ class Dispatcher:
                 await line.heartbeat.woken.wait()
         except TimeoutError:
             return
+
+    def _until_asked(self) -> float:
+        """Seconds until more urgent mail than what is at hand is asked for; an announced daemon is told."""
+        return ASK_SECONDS if self._is_urgent() and not self._line.heartbeat.announced else math.inf
 
     def _low_mark(self) -> int:
         """With how many jobs left in the buffer there is room for the most urgent of those that wait outside; -1: it has."""

@@ -17,6 +17,7 @@ from mailworkers.settings import Settings
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
 from tests.support.sink import Sink
+from tests.support.smtp_server import HostileServer, Talk
 from tests.support.waiting import eventually
 
 CONNECT_SECONDS = 10.0
@@ -79,6 +80,31 @@ async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, o
             await is_sent(owner, job)
     subjects = [message_from_bytes(mail.content, policy=default)["Subject"] for mail in sink.mails]
     assert subjects == ["first"] * 3 + ["last"] * 3
+
+
+async def test_a_busy_daemon_asks_for_urgent_mail_between_its_claims(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworkers.daemon.dispatcher.BUSY_SECONDS", 60.0)  # it asks nobody to wake it
+
+    async def silent(talk: Talk) -> None:
+        await talk.send("220 slow.example")
+        await talk.expect("EHLO")
+        await talk.send("250 slow.example")
+        await talk.until_gone()
+
+    # given a buffer full of a campaign's mails, claimed with an urgent one, before a relay that takes none
+    await insert(app_connection, 200, priority=10, workspace_id="much")
+    await insert(app_connection, workspace_id="shop")
+    changes = {"poll_seconds": 60.0, "drain_seconds": 1, "min_workers": 1, "max_workers": 1}
+    async with HostileServer(silent) as relay, running_daemon(to(settings, relay.port, **changes)):
+        await eventually(lambda: bool(relay.talks), "the daemon has mail for the relay")
+
+        # when another urgent one is inserted, then it is claimed though there is no room for the campaign's
+        (urgent,) = await insert(app_connection, workspace_id="shop")
+        claimed = "SELECT lease IS NOT NULL FROM mailworkers.email_jobs WHERE id = $1"
+        await eventually(lambda: owner.fetchval(claimed, urgent), "the urgent mail is claimed")
+        assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_jobs WHERE lease IS NULL") > 0
 
 
 async def test_whoever_inserts_an_idle_daemon_is_there_at_once(settings: Settings, app_connection: Any) -> None:
