@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,7 @@ SEED = 7
 WANTED = 0.15
 MOST_MEMORY_MIB = 150
 BLOCK_OCTETS = 1024 * 1024
+LOOK_SECONDS = 0.05
 MOST_SECONDS = 600.0
 TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
 COPY, IMPORT, LISTED = "a bare COPY", "an import", "an import onto a list"
@@ -128,16 +130,26 @@ async def imported(settings: Settings, dsn: str, server: Server, path: Path, *op
     """The command, in a schema of its own."""
     async with own_schema(settings, dsn) as schema:
         cpu, began = await server.cpu(), time.monotonic()
-        process = subprocess.Popen(  # noqa: ASYNC220 -- its memory is asked of the system, which waits for it
+        process = subprocess.Popen(  # noqa: ASYNC220 -- its memory is asked of the system
             [sys.executable, "-m", "mailworkers", "leads", "import", str(path), *options],
             env={**os.environ, "DATABASE_URL": dsn, "MAILWORKERS_SCHEMA": schema},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _, status, usage = await asyncio.to_thread(os.wait4, process.pid, 0)
+        ended, peak = 0, 0.0
+        while not ended:
+            await asyncio.sleep(LOOK_SECONDS)
+            peak = max(peak, _high_water(process.pid))
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)  # noqa: ASYNC222 -- it does not wait
         seconds = time.monotonic() - began
         assert status == 0, status
-        return Passage(seconds, usage.ru_utime + usage.ru_stime, await server.cpu() - cpu, usage.ru_maxrss / 1024)
+        return Passage(seconds, usage.ru_utime + usage.ru_stime, await server.cpu() - cpu, peak)
+
+
+def _high_water(process: int) -> float:
+    """MiB that it ever had in memory; not what wait4 tells, which begins with what its parent had when it was forked."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    return int(found[1]) / 1024 if found else 0.0
 
 
 async def measure() -> bool:
