@@ -232,6 +232,26 @@ REVOKE ALL ON FUNCTION mailworkers.tell_of_campaign() FROM PUBLIC;
 CREATE TRIGGER tell_of_campaign AFTER INSERT OR UPDATE OF status, revision, start_at ON mailworkers.campaign_sends
     FOR EACH ROW EXECUTE FUNCTION mailworkers.tell_of_campaign();
 
+-- Mails that nobody has claimed, to one lead, end as suppressed.
+CREATE FUNCTION mailworkers.suppress_jobs(jobs bigint[], lead bigint, reason text, counted_in integer) RETURNS void
+    LANGUAGE sql SET search_path = mailworkers, pg_catalog, pg_temp AS $$
+    WITH gone AS (
+        DELETE FROM mailworkers.email_jobs AS job
+        WHERE job.id = ANY (jobs) AND job.lead_id = lead AND job.status IN ('waiting', 'retrying', 'paused')
+        RETURNING job.*, to_jsonb(job) AS content
+    ), kept AS (
+        INSERT INTO mailworkers.email_sends (job_id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, status,
+            to_email, subject, reply, content)
+        SELECT id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, 'suppressed', to_email, subject, reason, content
+        FROM gone
+    )
+    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, suppressed)
+    SELECT 'campaign', campaign_id, counted_in, count(*), count(*) FROM gone GROUP BY campaign_id ORDER BY campaign_id
+    ON CONFLICT (kind, subject_id, part) DO UPDATE
+        SET done = p.done + excluded.done, suppressed = p.suppressed + excluded.suppressed, updated_at = now()
+$$;
+REVOKE ALL ON FUNCTION mailworkers.suppress_jobs(bigint[], bigint, text, integer) FROM PUBLIC;
+
 -- A lead that may not be written to any more: its mails that nobody has claimed end as suppressed, with the change.
 CREATE FUNCTION mailworkers.withdraw_lead() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = mailworkers, pg_catalog, pg_temp
@@ -249,21 +269,8 @@ BEGIN
     IF jobs IS NULL THEN
         RETURN NULL;
     END IF;
-    WITH gone AS (
-        DELETE FROM mailworkers.email_jobs AS job
-        WHERE job.id = ANY (jobs) AND job.lead_id = OLD.id AND job.status IN ('waiting', 'retrying', 'paused')
-        RETURNING job.*, to_jsonb(job) AS content
-    ), kept AS (
-        INSERT INTO mailworkers.email_sends (job_id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, status,
-            to_email, subject, reply, content)
-        SELECT id, campaign_id, created_at, scheduled_at, attempts, workspace_id, job_type, 'suppressed', to_email, subject, reason, content
-        FROM gone
-    )
     -- Few parts, as each is a row that counts are summed over; none is the canceller's, which locks jobs first.
-    INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, suppressed)
-    SELECT 'campaign', campaign_id, -1 - pg_backend_pid() % 64, count(*), count(*) FROM gone GROUP BY campaign_id ORDER BY campaign_id
-    ON CONFLICT (kind, subject_id, part) DO UPDATE
-        SET done = p.done + excluded.done, suppressed = p.suppressed + excluded.suppressed, updated_at = now();
+    PERFORM mailworkers.suppress_jobs(jobs, OLD.id, reason, -1 - pg_backend_pid() % 64);
     RETURN NULL;
 END
 $$;
@@ -272,6 +279,27 @@ CREATE TRIGGER withdraw_lead AFTER UPDATE OF status ON mailworkers.leads
     FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active') EXECUTE FUNCTION mailworkers.withdraw_lead();
 CREATE TRIGGER withdraw_removed_lead AFTER DELETE ON mailworkers.leads
     FOR EACH ROW WHEN (OLD.status = 'active') EXECUTE FUNCTION mailworkers.withdraw_lead();
+
+-- And those that a daemon had at that moment, when they come back for another try.
+CREATE FUNCTION mailworkers.withdraw_job() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = mailworkers, pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+    now_is text;
+BEGIN
+    SELECT lead.status INTO now_is FROM mailworkers.leads AS lead WHERE lead.workspace_id = NEW.workspace_id AND lead.id = NEW.lead_id;
+    IF now_is IS DISTINCT FROM 'active' THEN
+        -- In parts of their own: those of withdraw_lead may be locked for as long as somebody's transaction is open.
+        PERFORM mailworkers.suppress_jobs(ARRAY[NEW.id], NEW.lead_id, coalesce('the lead is ' || now_is, 'the lead was removed'),
+            -65 - pg_backend_pid() % 64);
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION mailworkers.withdraw_job() FROM PUBLIC;
+CREATE TRIGGER withdraw_job AFTER UPDATE OF status ON mailworkers.email_jobs
+    FOR EACH ROW WHEN (OLD.status = 'sending' AND NEW.status IN ('waiting', 'retrying') AND NEW.lead_id IS NOT NULL)
+    EXECUTE FUNCTION mailworkers.withdraw_job();
 
 -- ---------------------------------------------------------------- by month
 

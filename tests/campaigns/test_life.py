@@ -214,6 +214,33 @@ async def test_a_lead_that_leaves_while_its_job_is_made_gets_no_mail(owner: Any,
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("back", ["waiting", "retrying"])
+async def test_a_mail_that_comes_back_for_a_lead_that_has_left_ends(back: str, owner: Any) -> None:
+    """Given mails in a daemon's hands as their leads leave, when it gives them back, then they end and others wait."""
+    await prepare(owner, 10)
+    campaign = await create(owner)
+    await ask(owner, "start", campaign)
+    await owner.fetchrow(MAKE, campaign, 1000, 1000)
+    await owner.execute(
+        "UPDATE mailworkers.email_jobs SET status = 'sending', lease = 1, daemon_id = 1, deadline = now() WHERE lead_id < 6"
+    )
+    await owner.execute("UPDATE mailworkers.leads SET status = 'unsubscribed' WHERE id = 1")
+    await owner.execute("DELETE FROM mailworkers.leads WHERE id = 2")
+    assert (await assert_exact(owner, campaign))["suppressed"] == 0
+
+    await owner.execute("SET ROLE mailworkers_worker")
+    await owner.execute(
+        "UPDATE mailworkers.email_jobs SET status = $1, lease = NULL, daemon_id = NULL, deadline = NULL WHERE lead_id < 4",
+        back,
+    )
+
+    await owner.execute("RESET ROLE")
+    said = await assert_exact(owner, campaign)
+    assert (said["made"], said["suppressed"], said["live"]) == (10, 2, 8)
+    ends = await owner.fetch("SELECT reply FROM mailworkers.email_sends ORDER BY job_id")
+    assert [end["reply"] for end in ends] == ["the lead is unsubscribed", "the lead was removed"]
+
+
 async def test_a_lead_that_leaves_while_a_draft_starts_gets_no_mail(owner: Any, database: Database) -> None:
     """Given an unsubscription that is not committed, when a campaign starts, then nothing is made before the commit."""
     await prepare(owner, 2)
