@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any, Final
@@ -10,6 +11,7 @@ from mailworkers.errors import CampaignError
 
 EITHER: Final = "|"  # between the values of which one must be there
 EXAMPLES: Final = "Write it as city=Bonn, plan=free|pro, age>=18, email~@example.org, phone or !phone"
+_SIGNS = "=<>!~"  # what comparisons are written with; no value begins with one
 _CONDITION = re.compile(r"\s*(?P<name>[^\s=<>!~]+)\s*(?P<sign>!=|>=|<=|=|>|<|~)\s*(?P<value>.*?)\s*", re.DOTALL)
 _PRESENCE = re.compile(r"\s*(?P<absent>!?)\s*(?P<name>[^\s=<>!~]+)\s*")
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,15})(\.\d{1,15})?")
@@ -53,6 +55,11 @@ def _condition(word: str) -> tuple[str, Any]:
     if not found or not found["value"]:
         raise CampaignError(f"--where {word!r} is no condition", EXAMPLES)
     name, value = found["name"], found["value"]
+    if value[0] in _SIGNS:
+        raise CampaignError(
+            f"--where {word!r}: there is no comparison {found['sign'] + value[0]!r}",
+            f"{EXAMPLES}. A value that begins with one of {' '.join(_SIGNS)} goes into --filter, as in {json.dumps({name: value})}",
+        )
     match found["sign"]:
         case "=":
             return name, _alternatives(value)

@@ -39,6 +39,12 @@ def test_what_is_no_condition_is_refused_with_examples(word: str) -> None:
         filter_of([word])
 
 
+@pytest.mark.parametrize("sign", [">>", "=>", "=<", "<>", "==", "><", "<<", "!==", ">==", "~=", "=~", "=!"])
+def test_a_comparison_that_does_not_exist_is_refused_and_shows_those_that_do(sign: str) -> None:
+    with pytest.raises(CampaignError, match=r"there is no comparison .*age>=18.* goes into --filter, as in \{\"age\""):
+        filter_of([f"age{sign}8"])
+
+
 @pytest.mark.parametrize("words", [["a=1", "a=2"], ["a>1", "a>2"], ["a=1", "a>0"], ["a", "a=1"]])
 def test_what_contradicts_itself_is_refused(words: list[str]) -> None:
     with pytest.raises(CampaignError, match="speaks of a once more"):
