@@ -1,6 +1,6 @@
 """The life of a daemon: start → run → drain → stop.
 
-    start   database, schema, lease, health page: any of them missing ends it here, with one clear line
+    start   database, schema, health page, lease: any of them missing ends it here, with one clear line
     run     until SIGTERM, SIGINT, a bug in one of the loops, or a migration that ends older daemons; SIGHUP takes over
             what may change
     drain   nothing new is claimed, what was not begun is released, mails in flight get DRAIN_SECONDS
@@ -133,11 +133,15 @@ class Life:
         """All of it; the exit code."""
         daemon = self._daemon
         page = make_page(daemon.current.settings, daemon.vitals, daemon.metrics) if make_page else None
-        with self._signals(), self._freeze.listening(), memory.watched(self._end_by_bug):
+        async with contextlib.AsyncExitStack() as around:
+            around.enter_context(self._signals())
+            around.enter_context(self._freeze.listening())
+            around.enter_context(memory.watched(self._end_by_bug))
+            if page is not None:
+                await page.start()  # before the lease: a taken port ends a daemon that nobody has heard of
+                around.push_async_callback(page.stop)
             await daemon.heartbeat.establish()
             try:
-                if page is not None:
-                    await page.start()
                 await daemon.warming.round()  # before the first mail
                 await daemon.pacing.round()
                 self._start()
@@ -148,7 +152,7 @@ class Life:
                 await self._running.stop.wait()
                 await self._drain()
             finally:
-                await self._stop(page)
+                await self._stop()
         if self._superseded is not None:
             raise self._superseded
         return self._exit_code
@@ -217,7 +221,7 @@ class Life:
         if not await write_last_results(daemon.acks, FLUSH_SECONDS):
             self._exit_code = self._exit_code or 1
 
-    async def _stop(self, page: Page | None) -> None:
+    async def _stop(self) -> None:
         daemon = self._daemon
         daemon.vitals.phase = "stopped"
         daemon.crew.abort()  # before the lease ends: nothing may still be leaving when others take over
@@ -229,8 +233,6 @@ class Life:
             await daemon.limiter.close()
         await daemon.warming.close()
         await daemon.heartbeat.end("stopped")
-        if page is not None:
-            await page.stop()
         log.info("daemon stopped")
 
     def _release(self) -> None:
