@@ -14,7 +14,7 @@ from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json
 from mailworkers.cli.output import console, print_json, say
 from mailworkers.demo.capture import HOST, Captured, CaptureServer
-from mailworkers.errors import EX_DATAERR, MailworkersError
+from mailworkers.errors import EX_DATAERR, MailworkersError, PortInUse
 
 TOLD_SECONDS = 2.0  # how often the number of mails is told while they come
 DIGITS = 6  # of a file's name: a million mails stay in their order
@@ -89,7 +89,10 @@ async def _capture(mailbox: Mailbox, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # the usual ways to leave it are no error
         loop.add_signal_handler(number, mailbox.ended.set)
     server = mailbox.server
-    at = await server.start(port)
+    try:
+        at = await server.start(port)
+    except PortInUse as taken:
+        raise PortInUse(taken.message, "Give another --port; 0 chooses a free one") from None
     say(f"capturing on {HOST}:{at}; nothing goes further than here. Ctrl-C ends it")
     told = 0
     try:

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import smtplib
+import socket
 from email import message_from_bytes
 from email.message import EmailMessage
 from pathlib import Path
@@ -38,6 +39,16 @@ def test_ctrl_c_ends_it_with_its_counts() -> None:
         out, _ = process.communicate(timeout=END_SECONDS)
 
     assert (process.returncode, out) == (0, "Captured 1 mails to 1 recipients.\n")
+
+
+def test_a_taken_port_names_the_option_that_chooses_another(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ended = command("capture", "--port", str(port))
+
+    assert (ended.code, ended.err.count("\n")) == (69, 1)
+    assert f"127.0.0.1:{port}" in ended.err
+    assert "Give another --port" in ended.err
 
 
 def test_what_is_wrong_is_said_in_one_line(command: Command, tmp_path: Path) -> None:
