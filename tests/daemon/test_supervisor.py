@@ -413,4 +413,4 @@ async def test_a_taken_port_ends_it_before_it_has_a_lease(settings: Settings, ow
     with pytest.raises(PortInUse):
         await run(settings, settings.database_url.get_secret_value(), make_page=lambda *_: Taken())
 
-    assert await owner.fetchval("SELECT count(*) FROM mailworkers.worker_metrics") == 0
+    assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_daemons") == 0
