@@ -18,6 +18,7 @@ from typing import Any
 
 import asyncpg
 
+from mailworkers.campaigns import progress
 from mailworkers.db.pool import Database
 from mailworkers.errors import CampaignError
 from mailworkers.queue.insert import reason
@@ -66,6 +67,10 @@ class Plan:
     start_at: datetime | None = None
 
 
+class NameTaken(CampaignError):
+    """Another one of the workspace has the name."""
+
+
 async def create(database: Database, plan: Plan) -> int:
     """Create a campaign and return its number.
 
@@ -73,13 +78,15 @@ async def create(database: Database, plan: Plan) -> int:
         CampaignError: something is wrong with it; nothing was created.
         DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
     """
-    return int(
-        await _ask(
+    try:
+        made = await _ask(
             database, "campaigns/create", plan.workspace, plan.name, plan.template, plan.list_name, plan.segment,
             _json(plan.filter), _json(plan.data), plan.from_email, plan.from_name, plan.reply_to, _json(plan.headers),
             plan.priority, plan.max_retries, plan.start_at,
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+    except NameTaken as taken:
+        raise await _namesake(database, plan) or taken from None
+    return int(made)
 
 
 async def start(database: Database, campaign_id: int, at: datetime | None = None) -> None:
@@ -136,8 +143,25 @@ async def _ask(database: Database, query: str, *args: Any) -> Any:
     async with database.claims.connection(f"the query {query}") as connection:
         try:
             return await connection.fetchval(database.queries[query], *args)
+        except asyncpg.UniqueViolationError as refusal:
+            raise NameTaken(reason(refusal), "Choose another name") from None
         except _REFUSALS as refusal:
             raise CampaignError(reason(refusal), getattr(refusal, "hint", None) or "") from None
+
+
+async def _namesake(database: Database, plan: Plan) -> NameTaken | None:
+    """Which campaign has the name, and what can be done; None where it is gone by now."""
+    number = await progress.number(database.claims, plan.workspace, plan.name)
+    other = None if number is None else await progress.show(database.claims, number)
+    if other is None:
+        return None
+    unstarted = (
+        f"change it with `mailworkers campaign edit {number}`, or forget it with `mailworkers campaign remove {number}`"
+    )
+    return NameTaken(
+        f'workspace {plan.workspace} has a campaign "{plan.name}" already: number {number}, {other.status}',
+        f"Choose another name, {unstarted}" if other.status == "draft" else "Choose another name",
+    )
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:

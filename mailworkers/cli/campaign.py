@@ -73,7 +73,7 @@ def create(  # noqa: PLR0913 -- a command's options are its arguments
         name, template, workspace, list_name, segment, given.filter_given(where, filter_),
         {} if data is None else read_object(data), address.email or None, address.name or None, reply_to,
         given.headers_given(header), life.DEFAULT_PRIORITY if priority is None else priority,
-        life.DEFAULT_RETRIES if max_retries is None else max_retries, given.start_given(at, now=start),
+        life.DEFAULT_RETRIES if max_retries is None else max_retries, given.start_given(at, now=start, instead="Nothing was created: give --start in place of --at to start it now"),
     )  # fmt: skip
 
     async def make(database: Database) -> int:
@@ -142,7 +142,7 @@ def start(
     [dim]$[/dim] mailworkers campaign start november
     [dim]$[/dim] mailworkers campaign start november --at '2026-12-01 09:00 Europe/Berlin'
     """
-    moment = given.start_given(at, now=False)
+    moment = given.start_given(at, now=False, instead="Leave --at out to start it now")
     _act(settings, workspace, campaign, lambda database, number: life.start(database, number, moment), as_json=as_json)
 
 

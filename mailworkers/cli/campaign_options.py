@@ -14,6 +14,7 @@ from mailworkers.campaigns.words import filter_of
 from mailworkers.cli.files import json_object, read_object
 from mailworkers.errors import CampaignError
 from mailworkers.mail.addresses import parse_mailbox
+from mailworkers.mail.headers import check_header_name
 from mailworkers.mail.message import Address
 
 Called = Annotated[
@@ -151,7 +152,7 @@ def sender_given(text: str | None) -> Address:
 
 
 def headers_given(pairs: list[str] | None) -> dict[str, str] | None:
-    """The further headers; None where none are given."""
+    """The further headers; None where none are given. Raises ComposeError where a mail may not have one of that name."""
     if not pairs:
         return None
     headers = {}
@@ -159,17 +160,18 @@ def headers_given(pairs: list[str] | None) -> dict[str, str] | None:
         name, equals, value = pair.partition("=")
         if not (name.strip() and equals and value.strip()):
             raise typer.BadParameter(f"--header takes NAME=VALUE, as in List-Id=<letter.example.org>, not {pair!r}")
+        check_header_name(name.strip())
         headers[name.strip()] = value.strip()
     return headers
 
 
-def start_given(at: str | None, *, now: bool) -> datetime | None:
-    """When it is to start; None for a draft. Raises CampaignError where that is no moment to come."""
+def start_given(at: str | None, *, now: bool, instead: str) -> datetime | None:
+    """When it is to start; None for a draft. Raises CampaignError where that is no moment to come; `instead` says what to do where it is over."""
     if at is not None and now:
         raise typer.BadParameter("give --at or --start, not both")
     if now:
         return PAST
-    return None if at is None else moment(at, datetime.now().astimezone())
+    return None if at is None else moment(at, datetime.now().astimezone(), instead)
 
 
 def changes_given(  # noqa: PLR0913 -- each is an option of one command
@@ -191,7 +193,7 @@ def changes_given(  # noqa: PLR0913 -- each is an option of one command
 ) -> dict[str, Any]:
     """What is to change, by column; None takes a value away."""
     changes: dict[str, Any] = {column: None for one in unset or () for column in _columns(one)}
-    start = start_given(at, now=False)
+    start = start_given(at, now=False, instead="Start it now with `mailworkers campaign start`")
     given = {
         "name": name,
         "template": template,

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from mailworkers.errors import EX_DATAERR, MailworkersError
 
 STANDARD_STREAM = "-"
+OBJECT_WANTED = 'Write one JSON object, as in {"city": "Bonn"}'
 
 
 class Unreadable(MailworkersError):
@@ -40,9 +41,9 @@ def json_object(text: str, what: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as problem:
-        raise Unreadable(f"{what} is no JSON: {problem}") from None
+        raise Unreadable(f"{what} is no JSON: {problem}", OBJECT_WANTED) from None
     if not isinstance(value, dict):
-        raise Unreadable(f"{what} holds no JSON object", 'Write it as in {"name": "Ann"}')
+        raise Unreadable(f"{what} holds no JSON object", OBJECT_WANTED)
     return value
 
 

@@ -97,7 +97,8 @@ async def insert(database: Database, mail: NewMail) -> int:
 
 def reason(refusal: asyncpg.PostgresError) -> str:
     """Why a row was refused, in words: constraints are named by sentences, other errors have a message."""
-    if isinstance(refusal, asyncpg.CheckViolationError) and refusal.constraint_name:
+    sentences = (asyncpg.CheckViolationError, asyncpg.UniqueViolationError)
+    if isinstance(refusal, sentences) and " " in (refusal.constraint_name or ""):
         return str(refusal.constraint_name)
     return str(refusal).splitlines()[0]
 

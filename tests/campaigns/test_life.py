@@ -71,7 +71,7 @@ async def test_a_campaign_is_created_read_edited_and_started(database: Database,
         ({"priority": 101}, "priority must be between -100 (first) and 100 (last)"),
         ({"max_retries": 32_768}, "max_retries must be between 0 and 100"),
         ({"name": ""}, "name must be one line of 1 to 200 characters"),
-        ({"name": "taken"}, "this workspace has a campaign of this name already"),
+        ({"name": "taken"}, 'workspace default has a campaign "taken" already'),
     ],
 )
 async def test_what_is_wrong_is_refused_with_a_sentence(

@@ -42,6 +42,17 @@ def campaign(on_database: Command, sql: Sql, tmp_path: Path) -> Command:
 CREATE = ("create", "july", "--template", "letter", "--data", "DATA", "--from", "The Letter <letter@news.example>")
 
 
+def test_a_name_that_is_taken_says_by_which_campaign_and_what_to_do(campaign: Command) -> None:
+    number = campaign(*CREATE, "--json").json["campaign_id"]
+    campaign("create", "august", "--template", "letter")
+
+    again, renamed = campaign(*CREATE), campaign("edit", "august", "--name", "july")
+
+    assert (again.code, renamed.code) == (65, 65)
+    assert f'workspace default has a campaign "july" already: number {number}, draft. Choose another name' in again.err
+    assert "this workspace has a campaign of this name already. Choose another name" in renamed.err
+
+
 def test_a_draft_is_created_changed_shown_and_removed(campaign: Command, sql: Sql) -> None:
     made = campaign(
         *CREATE, "--where", "city=Bonn", "--where", "age>=18", "--header", "List-Id=<news.example>", "--json"
@@ -155,14 +166,15 @@ def test_segments_are_saved_used_and_forgotten(campaign: Command) -> None:
         (("create", "x", "--template", "letter", "--segment", "nobody"), 65, "has no segment 'nobody'"),
         (("create", "x", "--template", "letter", "--where", "city"), 0, ""),
         (("create", "x", "--template", "letter", "--where", "=Bonn"), 65, "is no condition"),
-        (("create", "x", "--template", "letter", "--filter", "{"), 65, "--filter is no JSON"),
+        (("create", "x", "--template", "letter", "--filter", "{"), 65, '"city": "Bonn"'),
         (("create", "x", "--template", "letter", "--filter", '{"a": {"like": 1}}'), 65, "in a way that is not known"),
         (("create", "x", "--template", "letter", "--filter", '{"a": 1}', "--where", "a=2"), 65, "both speak of a"),
         (("create", "x", "--template", "letter", "--from", "nobody"), 65, "--from must be one address"),
-        (("create", "x", "--template", "letter", "--header", "Bcc=eve@a.example"), 65, "headers"),
+        (("create", "x", "--template", "letter", "--header", "Foo=1"), 65, "'Foo' may not be set. Use X-…, List-…"),
         (("create", "x", "--template", "letter", "--header", "X-One"), 2, "takes NAME=VALUE"),
         (("create", "x", "--template", "letter", "--at", "soon"), 65, "is no moment"),
-        (("create", "x", "--template", "letter", "--at", "2020-01-01"), 65, "is over"),
+        (("create", "x", "--template", "letter", "--at", "2020-01-01"), 65, "Nothing was created: give --start"),
+        (("start", "x", "--at", "2020-01-01"), 65, "Leave --at out to start it now"),
         (("create", "x", "--template", "letter", "--at", "2030-01-01", "--start"), 2, "not both"),
         (("create", "x\r\nBcc: eve@a.example", "--template", "letter"), 65, "name must be one line"),
         (("edit", "x"), 2, "say what is to change"),
