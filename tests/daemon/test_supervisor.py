@@ -13,8 +13,7 @@ import pytest
 
 from mailworkers.daemon.heartbeat import CHECK_SECONDS
 from mailworkers.daemon.settling import RECIPIENTS_IN_A_ROW
-from mailworkers.daemon.supervisor import run
-from mailworkers.errors import PortInUse, SchemaMismatch
+from mailworkers.errors import SchemaMismatch
 from mailworkers.settings import Settings
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
@@ -399,18 +398,3 @@ async def test_a_schema_that_is_not_this_versions_ends_the_start(settings: Setti
     with pytest.raises(SchemaMismatch, match="newer"):
         async with running_daemon(settings):
             pass
-
-
-async def test_a_taken_port_ends_it_before_it_has_a_lease(settings: Settings, owner: Any) -> None:
-    class Taken:
-        async def start(self) -> None:
-            raise PortInUse("the health page's port is taken")
-
-        async def stop(self) -> None:
-            pass
-
-    assert settings.database_url is not None
-    with pytest.raises(PortInUse):
-        await run(settings, settings.database_url.get_secret_value(), make_page=lambda *_: Taken())
-
-    assert await owner.fetchval("SELECT count(*) FROM mailworkers.email_daemons") == 0
