@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     data_dir: Folder | None = setting(
         None,
         "Home of the embedded server. By default a folder of the user's own: $XDG_DATA_HOME/mailworkers, or "
-        "/var/lib/mailworkers for root.",
+        "/var/lib/mailworkers for root, for whom the server runs as nobody, who must be able to enter the folder.",
     )
 
     # The relay
