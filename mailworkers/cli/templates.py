@@ -62,11 +62,14 @@ def save(  # noqa: PLR0913 -- a command's options are its arguments
     [dim]$[/dim] mailworkers templates save welcome --subject 'Welcome, {{ name }}' --html welcome.html
     [dim]$[/dim] mailworkers templates save welcome --subject Welcome --html welcome.html --text welcome.txt --missing blank
     """
+    if html is None and text is None:
+        raise typer.BadParameter("give the letter's body: --html FILE, --text FILE or both")
     source = TemplateSource(name, 0, subject, _read(text), _read(html), missing)
     try:
         version = run_async(_save(settings, workspace, source), settings)
     except TemplateError as bad:
-        print(bad.excerpt, file=sys.stderr)  # noqa: T201 -- what the line below it is about
+        if bad.excerpt:
+            print(bad.excerpt, file=sys.stderr)  # noqa: T201 -- what the line below it is about
         raise
     if as_json:
         print_json({"workspace": workspace, "name": name, "version": version})
@@ -135,7 +138,7 @@ def render(
         sender = Address(settings.sender_email, settings.from_name)
         write_bytes(out, preview(rendered, sender, Address(to), datetime.now(UTC)))
     if as_json:
-        print_json(rendered)
+        print_json({"subject": rendered.subject, "text_body": rendered.text_body, "html_body": rendered.html_body})
     elif out is not None:
         console().print(f"Template {source} is written to {out}.", markup=False)
     else:

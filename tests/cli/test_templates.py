@@ -50,7 +50,7 @@ def test_a_mistake_is_pointed_at(on_database: Command, tmp_path: Path, sql: Sql)
     assert ended.code == 65
     *excerpt, line = ended.err.splitlines()
     assert excerpt == ["you are {{ name|uper }}!", "                ^"]
-    assert line.startswith("mailworkers: template \"welcome\", text line 3: there is no filter 'uper'. There are abs, ")
+    assert line.startswith("mailworkers: template \"welcome\", text line 3: there is no filter 'uper'. Perhaps upper ")
     assert sql("SELECT count(*) FROM mailworkers.templates") == 0
 
 
@@ -58,7 +58,7 @@ def test_a_mistake_is_pointed_at(on_database: Command, tmp_path: Path, sql: Sql)
     ("arguments", "code", "why"),
     [
         (("save", "a b", "--subject", "x", "--html", "{html}"), 65, "name: 1 to 100 letters"),
-        (("save", "a", "--subject", "x"), 65, "neither a text nor HTML"),
+        (("save", "a", "--subject", "x"), 2, "--html FILE, --text FILE or both"),
         (("save", "a", "--subject", "x", "--html", "{html}.no"), 65, "No such file"),
         (("save", "a", "--subject", "x", "--text", "{bytes}"), 65, "is not UTF-8 at octet 3"),
         (("save", "a", "--subject", "x", "--html", "{html}", "--missing", "maybe"), 2, "--missing"),

@@ -8,6 +8,7 @@ is a macro that was defined above it, and what looks like a method is the filter
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from math import isfinite
 
 from jinja2 import nodes
@@ -19,6 +20,7 @@ from mailworkers.mail.templates.tests import TESTS
 
 DEEPEST = 40  # nodes within nodes; a letter written by a person stays below 15
 DEEPEST_LOOPS = 6  # CPython nests 20 blocks at most, and a mail has no use for more
+NEAREST = 3  # names shown for one that is not known
 CALL_STEPS = 10  # what a macro's call takes beside its body
 ALLOWED = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.If, nodes.For, nodes.With,
@@ -54,6 +56,12 @@ def tamed(template: nodes.Template) -> nodes.Template:
     _check_depth(template)
     _Language().visit(template)  # the root stays the same node
     return template
+
+
+def _nearest(name: str, what: str, known: Mapping[str, object]) -> str:
+    near = get_close_matches(name, known, NEAREST)
+    meant = f"Perhaps {' or '.join(near)} is meant; all" if near else "All"
+    return f"{meant} {what}s are in docs/templates.md"
 
 
 def _check_depth(root: nodes.Node) -> None:
@@ -209,9 +217,7 @@ class _Language(NodeTransformer):
         if node.dyn_args or node.dyn_kwargs:
             raise Refused(node.lineno, f"* and ** are not allowed in a {what}")
         if node.name not in known:
-            raise Refused(
-                node.lineno, f"there is no {what} '{node.name}'", f"There are {', '.join(sorted(known))}", node.name
-            )
+            raise Refused(node.lineno, f"there is no {what} '{node.name}'", _nearest(node.name, what, known), node.name)
 
     def _check_name(self, name: str, line: int) -> None:
         if name in RESERVED or name.startswith("_"):

@@ -48,7 +48,7 @@ def absence(value: Undefined) -> TemplateError:
     name = value._undefined_name  # noqa: SLF001
     return TemplateError(
         f'the variable "{name}" is missing',
-        f"Give it in data, write {{{{ {name}|default('…') }}}}, or save the template with missing = blank",
+        f"Give it in data, write {{{{ {name}|default('…') }}}}, or save the template with --missing blank",
     )
 
 
@@ -56,5 +56,5 @@ def nullness() -> TemplateError:
     """What there is to say about a null."""
     return TemplateError(
         "a variable is null",
-        "Give it a value, write {{ …|default('…') }}, or save the template with missing = blank",
+        "Give it a value, write {{ …|default('…') }}, or save the template with --missing blank",
     )

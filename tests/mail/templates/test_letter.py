@@ -94,7 +94,7 @@ def test_the_error_says_which_variable_where_and_what_to_do() -> None:
 
     assert str(refused.value) == (
         'template "welcome@3", text line 4: the variable "city" is missing. Give it in data, write '
-        "{{ city|default('…') }}, or save the template with missing = blank"
+        "{{ city|default('…') }}, or save the template with --missing blank"
     )
     assert refused.value.excerpt.splitlines()[0] == "  how is {{ lead.city }}?"
 
