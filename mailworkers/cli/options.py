@@ -13,7 +13,8 @@ import typer
 
 from mailworkers.cli.ending import DEBUG_VARIABLE
 from mailworkers.cli.help import flowing
-from mailworkers.settings import PREFIX, Settings, load
+from mailworkers.cli.output import say
+from mailworkers.settings import PREFIX, Settings, load, notices
 
 WHERE = ("database_url", "db_schema", "data_dir")  # every command can be told where the database is
 SETTINGS_PANEL = "Settings"
@@ -43,6 +44,8 @@ def with_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., 
                 os.environ[DEBUG_VARIABLE] = "1"
             if config is not None:
                 os.environ[f"{PREFIX}CONFIG"] = str(config)
+            for sentence in notices():
+                say(sentence)
             command(load(**given), **options)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]

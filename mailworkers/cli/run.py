@@ -12,7 +12,7 @@ from mailworkers.cli.database import found
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import with_settings
 from mailworkers.cli.output import say
-from mailworkers.settings import Settings, notices
+from mailworkers.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -57,9 +57,6 @@ async def _run(settings: Settings) -> int:
     from mailworkers.daemon.collector import calm_collector  # noqa: PLC0415 -- no other command waits for these
     from mailworkers.daemon.supervisor import run as run_daemon  # noqa: PLC0415
     from mailworkers.web.server import WebServer  # noqa: PLC0415
-
-    for sentence in notices():
-        say(sentence)
 
     class Page(WebServer):
         async def start(self) -> None:

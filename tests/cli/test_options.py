@@ -72,3 +72,14 @@ def test_a_malformed_setting_is_one_line_that_names_it(
     assert ended.code == 78
     assert complaint in ended.err
     assert ended.err.count("\n") == 1
+
+
+def test_every_command_points_out_a_misspelt_variable_once(
+    on_database: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILWORKERS_SMTP_HOTS", "relay.example")
+
+    ended = on_database("migrate", "--status")
+
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
+    assert "MAILWORKERS_SMTP_HOTS is no setting and has no effect. Did you mean MAILWORKERS_SMTP_HOST?" in ended.err
