@@ -12,6 +12,7 @@ from mailworkers.errors import TemplateError
 MOST_CHARS = 300  # of another's message; the record keeps one line a job
 EXCERPT_CHARS = 120  # of a source line that is shown; longer ones are cut around the place
 _QUOTED = re.compile(r"'([^'\s]+)'")
+_UNCLOSED = re.compile(r"\{\{(?:(?!\}\}|\{\{|\{%).)*+(?=\{\{|\{%|\Z)", re.DOTALL)
 _TAG = re.compile(r"\{[{%#]")
 
 
@@ -29,6 +30,12 @@ def complaint(where: str, line: int, message: str, hint: str = "", source: str =
     place = f"{where} line {line}" if line else where
     said = " ".join(message.split()).rstrip(".")[:MOST_CHARS]
     return TemplateError(f"{place}: {said}", hint, _excerpt(source, line, near or _quoted(said)))
+
+
+def unclosed(source: str) -> int:
+    """The line of the first expression that another tag or the end comes before its }}; 0 where all are closed."""
+    found = _UNCLOSED.search(source)
+    return source.count("\n", 0, found.start()) + 1 if found else 0
 
 
 def line_of(template: Template, trace: TracebackType | None) -> int:

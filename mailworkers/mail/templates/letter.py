@@ -14,7 +14,7 @@ from mailworkers.errors import ComposeError, TemplateError
 from mailworkers.frozen import frozen
 from mailworkers.mail.headers import check_one_line
 from mailworkers.mail.templates.budget import MAX_RENDERED_CHARS, STEPS, BudgetedContext, Variables
-from mailworkers.mail.templates.complaints import complaint, line_of
+from mailworkers.mail.templates.complaints import complaint, line_of, unclosed
 from mailworkers.mail.templates.empty_lines import without_empty_lines
 from mailworkers.mail.templates.environment import LetterEnvironment, environment
 from mailworkers.mail.templates.folding import OWN, folded
@@ -88,6 +88,8 @@ class _Part:
         except Refused as bad:
             raise complaint(self.where, bad.line, bad.message, bad.hint, self._text, bad.near) from None
         except TemplateSyntaxError as bad:
+            if line := unclosed(self._text):
+                raise complaint(self.where, line, "a }} is missing", "Close the expression", self._text, "{{") from None
             raise complaint(self.where, bad.lineno, bad.message or "it is no template", "", self._text) from None
         except (RecursionError, SyntaxError, ValueError) as bad:
             raise complaint(self.where, 0, f"it cannot be read: {bad}") from None
