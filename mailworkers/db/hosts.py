@@ -78,6 +78,15 @@ async def connect(dsn: str, **options: Any) -> Any:
     return await hosts_of(dsn).connect(**options)
 
 
+def shown(dsn: str) -> str:
+    """The hosts and ports of a URL, for messages; nothing else of it, and "the database" where they cannot be read."""
+    try:
+        named = [(host["host"], host.get("port")) for host in _named(dsn)]
+    except ValueError:
+        return "the database"
+    return ", ".join([f"{host}:{port}" if port else host for host, port in named if host]) or "the database"
+
+
 def _named(dsn: str) -> list[dict[str, Any]]:
     parts = urlsplit(dsn)
     listed = parts.netloc.rpartition("@")[2]

@@ -216,7 +216,7 @@ async def _connect(dsn: str, server_settings: dict[str, str]) -> Any:
                 **NAMELESS,
             )
     except (*FAULTS, ValueError) as fault:
-        raise as_ours(fault, "connecting") from fault
+        raise as_ours(fault, f"connecting to {hosts.shown(dsn)}") from fault
 
 
 async def _close(connection: Any) -> None:

@@ -206,7 +206,7 @@ class Database:
         except (*FAULTS, ValueError) as fault:
             for gateway in gateways:
                 await gateway.close()
-            raise as_ours(fault, "connecting") from fault
+            raise as_ours(fault, f"connecting to {hosts.shown(dsn)}") from fault
         claims, acks, leases, campaigns = gateways
         return cls(claims, acks, leases, campaigns, queries, dsn)
 
@@ -268,4 +268,4 @@ async def connect_once(settings: Settings, dsn: str, role: str) -> Any:
                 )
             return await hosts.connect(dsn, server_settings=options, **timeouts)
     except (*FAULTS, ValueError) as fault:
-        raise as_ours(fault, "connecting") from fault
+        raise as_ours(fault, f"connecting to {hosts.shown(dsn)}") from fault

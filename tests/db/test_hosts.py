@@ -165,3 +165,17 @@ async def test_one_gateway_that_meets_a_read_only_server_has_all_leave_it(databa
         async with gateway.connection("the test") as connection:
             assert connection.get_server_pid() != pid
     assert moved == [True]
+
+
+@pytest.mark.parametrize(
+    ("dsn", "shown"),
+    [
+        ("postgresql://shop:secret@db.example:5433/shop", "db.example:5433"),
+        ("postgresql://shop:secret@one.example,two.example:7/shop", "one.example, two.example:7"),
+        ("postgresql:///shop?host=/run/postgresql", "/run/postgresql"),
+        ("postgresql:///shop", "the database"),
+        ("postgresql://shop:secret@one.example:port/shop", "the database"),
+    ],
+)
+def test_messages_show_hosts_and_nothing_else_of_a_url(dsn: str, shown: str) -> None:
+    assert hosts.shown(dsn) == shown
