@@ -20,8 +20,8 @@ from tests.support.skips import pytest_make_collect_report, pytest_runtest_maker
 
 DATABASE_FIXTURES = {"databases", "database_url", "blank_database_url", "settings", "database", "app_connection"}
 LOOPS = ("asyncio", "uvloop", "both")
-# Folders whose code awaits nothing but statements: on which loop makes no difference, so one is enough where both are asked for.
-ONE_LOOP_FOLDERS = frozenset({"bench", "campaigns", "cli", "destinations", "leads", "limits", "queue", "warming"})
+# Folders whose code awaits little but statements: one loop is enough where both are asked for.
+ONE_LOOP_FOLDERS = frozenset({"campaigns", "leads", "limits", "warming"})
 KEPT_VARIABLES = ("MAILWORKERS_TEST_", "MAILWORKERS_POSTGRES_BIN")
 CONVENTIONAL = ("DATABASE_URL", "SMTP_HOST", "SMTP_PORT", "SMTP_USER", "SMTP_PASS", "SMTP_PASSWORD", "FROM_EMAIL",
                 "WORKER_CONCURRENCY", "CREDENTIALS_DIRECTORY", "INVOCATION_ID", "NOTIFY_SOCKET")  # fmt: skip

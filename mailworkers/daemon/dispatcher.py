@@ -88,13 +88,13 @@ class Dispatcher:
         self._disown_at = 0.0
         self._special_at = 0.0
         self._claimed_at = 0.0
-        self._urgent_at = -URGENT_SECONDS
+        self._urgent_at, self._announce_at = -URGENT_SECONDS, 0.0
         self._vain_wakes = 0
         self._vain_since = 0.0
 
     @property
     def longest_round(self) -> float:
-        """Seconds that one round may take while nothing is wrong but the database: its time-outs bound it."""
+        """Seconds that one round may take while nothing is wrong but the database."""
         return LONGEST_ROUND_SECONDS
 
     async def run(self) -> None:
@@ -179,16 +179,19 @@ class Dispatcher:
             await self._refresh_tokens()
             line.buffer.nudge()
         wishes = line.book.plan(self._room(), self._lane_tokens, self._workspace_tokens)
-        # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
-        priorities = [wish.priority for wish in wishes]
-        if wishes or self._is_urgent():
-            priorities += line.book.due_priorities()
-        if not priorities:
+        if wishes:
+            worst = max(wish.priority for wish in wishes)
+        elif self._is_urgent() and (due := line.book.due_priorities()) and not self._is_full():
+            worst = due[-1]
+        else:
             return 0
-        worst = max(priorities)
+        # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
         guessed = line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst)
-        claimed = await self._claim([*guessed, *wishes], guessed=guessed) if guessed or wishes else ()
-        if any(job.row["priority"] < worst for job in claimed):
+        if not (wishes or guessed):
+            return 0
+        claimed = await self._claim([*guessed, *wishes], guessed=guessed)
+        due = line.book.due_priorities()
+        if due and any(job.row["priority"] < due[-1] and job.row["priority"] not in due for job in claimed):
             self._urgent_at = time.monotonic()
         return len(claimed)
 
@@ -209,13 +212,15 @@ class Dispatcher:
                 raise errors.exceptions[0] from None
         else:
             claimed = await line.claims.claim(wishes, daemon_id)
-        # While that claim was under way.
-        self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
         took = time.perf_counter() - began
         line.metrics.claimed(len(claimed), took)
         line.pacing.load.claims.add(took)
         line.book.learn(wishes, claimed)
         line.pacing.claimed(claimed)
+        if not claimed and len(wishes) == len(guessed):
+            return ()
+        # While that claim was under way.
+        self._starved = line.buffer.starved and len(claimed) >= min(self._target, sum(wish.take for wish in wishes))
         if daemon_id != line.heartbeat.daemon_id or not line.heartbeat.holds or self._draining():
             line.settling.release(claimed)
             return ()
@@ -254,6 +259,10 @@ class Dispatcher:
             return min(min(self._target, tokens) - ahead, at_once)
 
         return room
+
+    def _is_full(self) -> bool:
+        buffer = self._line.buffer
+        return buffer.size > MOST_BUFFERED or len(buffer) > MOST_LINES * self._claim_batch
 
     def _workspace_tokens(self, workspace: str) -> float:
         limiter = self._line.limiter
@@ -309,17 +318,10 @@ class Dispatcher:
         line.buffer.tell_when_low(self._low_mark(), line.heartbeat.woken)
         waits = [self._poll_seconds * random.uniform(0.8, 1.2), self._until_asked()]  # noqa: S311 -- jitter, not a secret
         if not line.heartbeat.announced:
-            busy = self._claimed_at + BUSY_SECONDS if not line.book.drained or len(line.buffer) else 0.0
-            vain = self._vain_since + VAIN_SECONDS if self._vain_wakes >= MOST_VAIN_WAKES else 0.0
-            if now >= max(busy, vain):
-                if await line.heartbeat.announce_idle():
-                    self._looking.again()  # what was inserted before the announcement is seen by one more look
-                    self._refusals = 0
-                    return
-                waits.append(REFUSED_SECONDS * 2**self._refusals)
-                self._refusals = min(self._refusals + 1, MOST_REFUSALS)
-            else:
-                waits.append(max(BUSY_SECONDS, self._looking.next_at - now))
+            until = await self._announce(now)
+            if until is None:
+                return
+            waits.append(until)
         due = line.book.next_due()
         if due is not None:
             waits.append(due + 0.001)
@@ -339,9 +341,28 @@ class Dispatcher:
         except TimeoutError:
             return
 
+    async def _announce(self, now: float) -> float | None:
+        """Ask to be woken, if it is time to: None where that is so now, else for how many seconds it is not."""
+        line = self._line
+        busy = self._claimed_at + BUSY_SECONDS if not line.book.drained or len(line.buffer) else 0.0
+        vain = self._vain_since + VAIN_SECONDS if self._vain_wakes >= MOST_VAIN_WAKES else 0.0
+        if now < max(busy, vain):
+            return max(BUSY_SECONDS, self._looking.next_at - now)
+        if now < self._announce_at:
+            return self._announce_at - now
+        if await line.heartbeat.announce_idle():
+            self._looking.again()  # what was inserted before the announcement is seen by one more look
+            self._refusals = 0
+            return None
+        wait = REFUSED_SECONDS * 2.0**self._refusals
+        self._announce_at = now + wait
+        self._refusals = min(self._refusals + 1, MOST_REFUSALS)
+        return wait
+
     def _until_asked(self) -> float:
         """Seconds until more urgent mail than what is at hand is asked for; an announced daemon is told."""
-        return ASK_SECONDS if self._is_urgent() and not self._line.heartbeat.announced else math.inf
+        idle = self._line.heartbeat.announced or (self._line.book.drained and not len(self._line.buffer))
+        return ASK_SECONDS if self._is_urgent() and not idle else math.inf
 
     def _low_mark(self) -> int:
         """With how many jobs left in the buffer there is room for the most urgent of those that wait outside; -1: it has."""

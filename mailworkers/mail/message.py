@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from mailworkers.frozen import frozen
@@ -47,8 +47,8 @@ class Message:
     bcc: tuple[Address, ...] = ()
     headers: Mapping[str, str] | None = None
     attachments: tuple[Attachment, ...] = ()
-    text_pieces: Sequence[str] = ()
-    html_pieces: Sequence[str] = ()
+    text_pieces: Sequence[str] = field(default=(), compare=False)
+    html_pieces: Sequence[str] = field(default=(), compare=False)
 
 
 @frozen

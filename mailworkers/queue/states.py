@@ -11,6 +11,7 @@
     leads ── make ──▶ waiting
     waiting, retrying, paused ── cancel, cancel_campaign_jobs ──▶ cancelled
     waiting, retrying, paused ── withdraw_lead ──▶ suppressed
+    sending ── withdraw_job, as it would wait again ──▶ suppressed
     failed, abandoned, cancelled, suppressed, unknown ── bring_back ──▶ waiting
 
 Left of the ends a job is one row of email_jobs, an end is one row of email_sends, and each move from one table to the other is
@@ -43,6 +44,7 @@ one statement: a job is in one of them, never in both or neither, until its mont
     waiting, retrying  cancelled             campaigns/cancel_jobs  the state, and its campaign is being cancelled
     waiting, retrying, suppressed            withdraw_lead        the state; a trigger, where its lead may not be written to any more
     paused
+    sending            suppressed            withdraw_job         what makes it waiting or retrying; a trigger, where its lead has left
     retrying           retrying, due now     change/run_now       the state
     failed, abandoned, waiting               change/bring_back    the state, and that the whole job was kept; attempts begin anew
     cancelled,

@@ -47,7 +47,7 @@ BEGIN
     END IF;
     at_end := its.next_lead >= its.last_lead;
     room := least(its.job_window, make_campaign_jobs.job_window) - (its.made - mailworkers.campaign_done(campaign));
-    -- Whoever unsubscribes a lead of the workspace shares this lock until its commit: either the job is seen there, or the lead's
+    -- Whoever unsubscribes a lead of the workspace shares this lock while it commits: either the job is seen there, or the lead's
     -- status here.
     IF at_end OR room <= 0 OR NOT pg_try_advisory_xact_lock(hashtextextended('mailworkers.leads ' || its.workspace_id, 0)) THEN
         RETURN;
@@ -260,7 +260,7 @@ DECLARE
     reason constant text := CASE TG_OP WHEN 'DELETE' THEN 'the lead was removed' ELSE 'the lead is ' || NEW.status END;
     jobs bigint[];
 BEGIN
-    -- Of the workspace, whatever is open there now: a campaign may start before this commits.
+    -- Of the workspace, whatever is open there now.
     PERFORM pg_advisory_xact_lock_shared(hashtextextended('mailworkers.leads ' || OLD.workspace_id, 0));
     SELECT array_agg(job_id) INTO jobs FROM (
         SELECT (SELECT noted.job_id FROM mailworkers.campaign_send_leads AS noted WHERE noted.campaign_id = c.id AND noted.lead_id = OLD.id) AS job_id
@@ -275,9 +275,10 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION mailworkers.withdraw_lead() FROM PUBLIC;
-CREATE TRIGGER withdraw_lead AFTER UPDATE OF status ON mailworkers.leads
+-- At the commit, since until then the lead is still written to, and jobs are still made for it.
+CREATE CONSTRAINT TRIGGER withdraw_lead AFTER UPDATE OF status ON mailworkers.leads DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (OLD.status = 'active' AND NEW.status <> 'active') EXECUTE FUNCTION mailworkers.withdraw_lead();
-CREATE TRIGGER withdraw_removed_lead AFTER DELETE ON mailworkers.leads
+CREATE CONSTRAINT TRIGGER withdraw_removed_lead AFTER DELETE ON mailworkers.leads DEFERRABLE INITIALLY DEFERRED
     FOR EACH ROW WHEN (OLD.status = 'active') EXECUTE FUNCTION mailworkers.withdraw_lead();
 
 -- And those that a daemon had at that moment, when they come back for another try.
@@ -289,9 +290,9 @@ DECLARE
 BEGIN
     SELECT lead.status INTO now_is FROM mailworkers.leads AS lead WHERE lead.workspace_id = NEW.workspace_id AND lead.id = NEW.lead_id;
     IF now_is IS DISTINCT FROM 'active' THEN
-        -- In parts of their own: those of withdraw_lead may be locked for as long as somebody's transaction is open.
+        -- In a part that no other session writes: it does so in the order of its jobs, not of their campaigns.
         PERFORM mailworkers.suppress_jobs(ARRAY[NEW.id], NEW.lead_id, coalesce('the lead is ' || now_is, 'the lead was removed'),
-            -65 - pg_backend_pid() % 64);
+            -65 - pg_backend_pid());
     END IF;
     RETURN NULL;
 END

@@ -110,7 +110,8 @@ async def test_the_window_bounds_what_is_made(settings: Settings, owner: Any) ->
             return bool(said["made"] == 300 + said["suppressed"] and said["suppressed"] >= 150)
 
         await eventually(went_on, "what was freed is made again")
-    assert (await assert_exact(owner, campaign))["live"] == 300
+    said = await assert_exact(owner, campaign)
+    assert 300 >= said["live"] == said["made"] - said["suppressed"]
 
 
 async def test_pause_resume_and_cancel_act_within_a_second(settings: Settings, owner: Any) -> None:

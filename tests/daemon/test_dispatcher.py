@@ -96,7 +96,7 @@ async def test_a_busy_daemon_asks_for_urgent_mail_between_its_claims(
     # given a buffer full of a campaign's mails, claimed with an urgent one, before a relay that takes none
     await insert(app_connection, 200, priority=10, workspace_id="much")
     await insert(app_connection, workspace_id="shop")
-    changes = {"poll_seconds": 60.0, "drain_seconds": 1, "min_workers": 1, "max_workers": 1}
+    changes = {"poll_seconds": 60.0, "drain_seconds": 1, "min_workers": 4, "max_workers": 4}
     async with HostileServer(silent) as relay, running_daemon(to(settings, relay.port, **changes)):
         await eventually(lambda: bool(relay.talks), "the daemon has mail for the relay")
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 QP_LINE = 76  # RFC 2045 §6.7 (5)
 READABLE_WORTH = 1.1  # quoted-printable, which people can read, may be so many times as long as base64
 LEAST_RUN_CHARS = 64  # whole lines that are shorter together are encoded sooner than found
-MOST_RUN_CHARS = 1024 * 1024  # in all pieces that are remembered; a long newsletter has 50,000
+LONGEST_RUN_CHARS = 64 * 1024  # of one piece that is remembered; a long newsletter has as many in all
+MOST_RUN_CHARS = 2 * 1024 * 1024  # in all of them, as they stand and encoded
 
 # What quoted-printable leaves as it is. Both sets are what `b2a_qp` does, needed to foresee its length.
 _QP_PLAIN = bytes(set(range(32, 127)) - {ord("=")}) + b"\t\r\n"
@@ -43,7 +44,7 @@ def quoted_pieces(pieces: Iterable[str]) -> bytes:
     done: list[bytes] = []
     begun: list[str] = []  # since the last line end
     for piece in pieces:
-        run = runs[piece] if len(piece) > LEAST_RUN_CHARS else None
+        run = runs[piece] if LEAST_RUN_CHARS < len(piece) <= LONGEST_RUN_CHARS else None
         if run is None:
             begun.append(piece)
             continue
@@ -64,13 +65,15 @@ class _Runs(dict[str, "Run | None"]):
         self._chars = 0
 
     def __missing__(self, piece: str) -> Run | None:
-        self._chars += len(piece)
-        if self._chars > MOST_RUN_CHARS:
-            self.clear()
-            self._chars = len(piece)
         first, last = piece.find("\n") + 1, piece.rfind("\n") + 1
         short = last - first < LEAST_RUN_CHARS
-        run = self[str(piece)] = None if short else (piece[:first], _lines(piece[first:last]), piece[last:])
+        run = None if short else (piece[:first], _lines(piece[first:last]), piece[last:])
+        size = 2 * len(piece) + (0 if run is None else len(run[1]))
+        if self._chars + size > MOST_RUN_CHARS:
+            self.clear()
+            self._chars = 0
+        self._chars += size
+        self[str(piece)] = run
         return run
 
 

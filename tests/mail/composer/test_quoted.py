@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailworkers.mail.composer import quoted
-from mailworkers.mail.composer.quoted import LEAST_RUN_CHARS, MOST_RUN_CHARS, quoted_pieces, quoted_printable
+from mailworkers.mail.composer.quoted import (
+    LEAST_RUN_CHARS,
+    LONGEST_RUN_CHARS,
+    MOST_RUN_CHARS,
+    quoted_pieces,
+    quoted_printable,
+)
 
 LINES = "Grüße aus Köln.\n.\nname=value \n\ttab\t\n" * 4
 ODD = st.sampled_from(
@@ -56,7 +62,10 @@ def test_only_lines_that_differ_are_encoded_again(monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    for number in range(40):
-        quoted_pieces([f"{number}\n" + "y\n" * (MOST_RUN_CHARS // 40)])
+    for number in range(200):
+        quoted_pieces([f"{number}\n" + "é\n" * (LONGEST_RUN_CHARS // 4)])
+    quoted_pieces(["longer\n" * LONGEST_RUN_CHARS])
 
-    assert sum(map(len, quoted._runs)) <= MOST_RUN_CHARS
+    kept = sum(2 * len(piece) + (len(run[1]) if run else 0) for piece, run in quoted._runs.items())
+    assert 0 < kept <= MOST_RUN_CHARS
+    assert max(map(len, quoted._runs)) <= LONGEST_RUN_CHARS
