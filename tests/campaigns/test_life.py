@@ -241,6 +241,17 @@ async def test_a_mail_that_comes_back_for_a_lead_that_has_left_ends(back: str, o
     assert await owner.fetchval(parts) == 1
 
 
+async def test_a_lead_that_is_active_again_at_the_commit_keeps_its_mail(owner: Any) -> None:
+    await prepare(owner, 1)
+    campaign = await create(owner)
+    await ask(owner, "start", campaign)
+    await owner.fetchrow(MAKE, campaign, 1000, 1000)
+    async with owner.transaction():
+        await owner.execute("UPDATE mailworkers.leads SET status = 'bounced'")
+        await owner.execute("UPDATE mailworkers.leads SET status = 'active'")
+    assert (await assert_exact(owner, campaign))["live"] == 1
+
+
 async def test_a_mail_that_comes_back_while_an_unsubscription_is_open_ends_at_its_commit(
     owner: Any, database: Database
 ) -> None:
