@@ -107,11 +107,13 @@ class RelayDown:
 @dataclass(frozen=True, slots=True)
 class Broken:
     """The connection ended before the mail could have been accepted: certainly not sent. `closing` marks a 421 or an
-    idle connection that the relay had already closed: neither spends an attempt."""
+    idle connection that the relay had already closed: neither spends an attempt. Not `begun`, it stood in line behind others,
+    and the relay has heard nothing of it."""
 
     stage: Stage
     text: str
     closing: bool = False
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import Accepted, Reply, Stage
+from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.ending import Ending
 
 WINDOW = 3  # as a pipelining relay has it
@@ -17,6 +18,7 @@ class NullSession:
 
     def __init__(self) -> None:
         self.window = WINDOW
+        self.line = MOST_AT_ONCE - WINDOW
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._unanswered = 0
@@ -31,7 +33,7 @@ class NullSession:
         return None if self._unanswered else self._idle_since
 
     def ready(self) -> bool:
-        return not self._closed and self._unanswered < self.window
+        return not self._closed and self._unanswered < self.window + self.line
 
     def submit(self, mail: WireMail, deadline: float) -> Ending:
         """Accept `mail` in the loop's next round, so that whoever submits still waits for its outcome."""

@@ -20,6 +20,7 @@ class TellingSession:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.window = session.window
+        self.line = session.line
 
     @property
     def usable(self) -> bool:

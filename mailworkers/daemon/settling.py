@@ -83,6 +83,12 @@ class Settling:
             case Broken(closing=True) if may_try_again and self._pacing.is_lowered(job.lane):
                 self.release([job])  # it has its turn when the lane has
                 return False
+            case Broken(begun=False) if may_try_again:
+                self._buffer.put_back(job)
+                return False
+            case Broken(begun=False):
+                self.release([job])
+                return False
             case Broken() if may_try_again and job.id not in self._tried_again:
                 self._tried_again.add(job.id)
                 self._buffer.put_back(job)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -15,12 +14,12 @@ from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.metrics import Metrics
 from mailworkers.daemon.pacing import Pacing
-from mailworkers.daemon.preparing import Preparing
+from mailworkers.daemon.preparing import Prepared, Preparing
 from mailworkers.daemon.relay_gate import RelayGate
 from mailworkers.daemon.settling import Settling
 from mailworkers.daemon.warming import Warming
+from mailworkers.daemon.window import OnTheWay, Window
 from mailworkers.errors import DatabaseError, TemplateNotReady
-from mailworkers.frozen import frozen
 from mailworkers.limits import BucketKey, Limiter, Purse, Scope
 from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
@@ -28,7 +27,6 @@ from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Ended, Job, Lane, Snooze
 from mailworkers.replies import Deferred, FailureClass, Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
-from mailworkers.transports.ending import Ending
 
 QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
 # Of a job's deadline: given up here a little before the database does, so that a reply in between is still recorded.
@@ -65,16 +63,6 @@ class Bench:
     idle_seconds: float
 
 
-@frozen
-class OnTheWay:
-    """A mail that the session has. `began` is monotonic."""
-
-    job: Job
-    message_id: str
-    began: float
-    ending: Ending
-
-
 class Worker:
     """Takes jobs from the buffer and sees each to its outcome."""
 
@@ -90,7 +78,7 @@ class Worker:
         self._spent = False  # a mail could not be paid: the next is begun when that is otherwise
         self._session: Session | None = None
         self._connected_at: float | None = None
-        self._on_the_way: deque[OnTheWay] = deque()
+        self._window = Window()
         self._beginning: Job | None = None
         self._stopping = False
         self._loop = asyncio.get_running_loop()  # asking for it costs a system call
@@ -103,14 +91,14 @@ class Worker:
     @property
     def in_flight(self) -> int:
         """Mails that the relay has in part or whole, and not answered."""
-        return len(self._on_the_way)
+        return len(self._window)
 
     def job_ids(self) -> Iterator[int]:
         """Jobs that it has taken and not settled."""
         if self._beginning is not None:
             yield self._beginning.id
-        for mail in self._on_the_way:
-            yield mail.job.id
+        for job in self._window.jobs():
+            yield job.id
 
     @property
     def keys(self) -> tuple[BucketKey, ...]:
@@ -244,21 +232,16 @@ class Worker:
         session = self._session
         assert session is not None
         while True:
-            # Mails also end while the next one is marked or its attachments are read: they count until they are settled.
-            while (
-                session.ready()
-                and len(self._on_the_way) < session.window
-                and self._allowed()
-                and (job := self._bench.buffer.take()) is not None
-            ):
+            while self._window.has_room(session) and self._allowed() and (job := self._bench.buffer.take()) is not None:
                 self._beginning = job
                 await (self._begin_warm(session, job) if self._bench.warming.active else self._begin(session, job))
                 self._beginning = None
-            if not self._on_the_way:
+            if not self._window:
                 if session.usable and not session.ready():  # it answered, but reads no more
                     session.abort()
                 return
-            await self._finish_some()
+            await self._window.wait(session)
+            self._settle_ended()
 
     def _allowed(self) -> bool:
         bench = self._bench
@@ -273,41 +256,49 @@ class Worker:
         if waits is not None:
             self._bench.settling.record(waits)
             return
-        await self._begin(session, job)
-        if not self._on_the_way or self._on_the_way[-1].job is not job:
+        if not await self._begin(session, job):
             warming.unused(job)
 
-    async def _begin(self, session: Session, job: Job) -> None:
+    async def _begin(self, session: Session, job: Job) -> bool:
+        """Compose it, pay for it and hand it to the session; tells whether the session has it."""
         bench = self._bench
         left = bench.job_deadline * DEADLINE_SHARE - (time.monotonic() - job.claimed)
         deadline = self._loop.time() + left
         if left <= 0:  # it waited so long in the buffer that it is not ours any more
             bench.settling.release([job])
-            return
-        try:
-            prepared = await bench.preparing.prepare(job)
-        except (DatabaseError, TemplateNotReady, MemoryError) as trouble:
-            self._could_not_compose(job, trouble)
-            return
-        if isinstance(prepared, Ended):
-            self.failed += 1
-            bench.settling.record(prepared)
-            return
+            return False
+        prepared = await self._prepared(job)
+        if prepared is None:
+            return False
         purse = self._purse(job.lane) if bench.limiter.limited else None
         if job.at_most_once and not await self._mark(job, purse):
-            return
+            return False
         if (
             not bench.heartbeat.holds
         ):  # lost while attachments were read or the mark was written: others may send it now
             bench.settling.release([job])
-            return
+            return False
         # At the last moment: a limit counts when mails leave, and tokens may have expired while this job waited.
         if purse is not None and not purse.pay():
             bench.preparing.keep(job, prepared)
             self._lacks_tokens(job, marked=job.at_most_once)
-            return
+            return False
         ending = session.submit(prepared.mail, deadline)
-        self._on_the_way.append(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
+        self._window.add(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
+        return True
+
+    async def _prepared(self, job: Job) -> Prepared | None:
+        """The composed mail; None where there is none, which is recorded."""
+        try:
+            prepared = await self._bench.preparing.prepare(job)
+        except (DatabaseError, TemplateNotReady, MemoryError) as trouble:
+            self._could_not_compose(job, trouble)
+            return None
+        if isinstance(prepared, Ended):
+            self.failed += 1
+            self._bench.settling.record(prepared)
+            return None
+        return prepared
 
     async def _mark(self, job: Job, purse: Purse | None) -> bool:
         """Write that it is begun, and not in vain; else it has gone back."""
@@ -355,11 +346,8 @@ class Worker:
         outcome = Deferred(FailureClass.SYSTEM, "no memory was left to compose it")
         settling.settle(job, outcome, "", time.monotonic(), may_try_again=False)
 
-    async def _finish_some(self) -> None:
-        """Wait for the oldest mail's end, and settle with it those that ended meanwhile: the next ones leave together."""
-        await self._on_the_way[0].ending
-        while self._on_the_way and self._on_the_way[0].ending.done():
-            mail = self._on_the_way.popleft()
+    def _settle_ended(self) -> None:
+        for mail in self._window.ended():
             self._settle(mail, mail.ending.result())
 
     def _settle(self, mail: OnTheWay, outcome: Outcome) -> None:
@@ -387,7 +375,5 @@ class Worker:
         session, self._session = self._session, None
         if session is not None:
             session.abort()
-        for mail in self._on_the_way:
-            if mail.ending.done():
-                self._settle(mail, mail.ending.result())
-        self._on_the_way.clear()
+        self._settle_ended()
+        self._window.clear()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import RelayDown, Throttled
 from mailworkers.transports.ending import Ending
+
+# Mails of one session that may be unfinished at once, those in line included. A worker that begins several in one go spends
+# less on each; but a mail that ended is not recorded before the worker is woken.
+MOST_AT_ONCE: Final = 12
 
 
 class Session(Protocol):
@@ -21,7 +25,8 @@ class Session(Protocol):
     Where `ready()` is False on a usable session, it is True again at the latest when the oldest unfinished mail ends.
     """
 
-    window: int  # mails that may be unfinished at once
+    window: int  # unfinished mails that keep the connection busy: only of so many has anything left
+    line: int  # how many more may stand in line behind those
 
     @property
     def usable(self) -> bool:
@@ -33,7 +38,8 @@ class Session(Protocol):
         """`loop.time()` since when no mail is unfinished; None while one is."""
 
     def ready(self) -> bool:
-        """Whether one more mail may be submitted now: usable, the window and its bytes not filled, the relay reading."""
+        """Whether one more mail may be submitted now: usable, window, line and their bytes not filled, the
+        relay reading."""
 
     def submit(self, mail: WireMail, deadline: float) -> Ending:
         """Start to send `mail`.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mailworkers.daemon.outcomes import CLOSING_SECONDS, JITTER
 from mailworkers.settings import Settings
 from tests.support.daemon import free_port
 from tests.support.jobs import insert
@@ -15,6 +16,7 @@ from tests.support.smtp_server import HostileServer, Talk
 from tests.support.waiting import eventually
 
 SOON_SECONDS = 2.0
+MAILS, MAILS_A_CONNECTION = 60, 6
 
 
 def to(settings: Settings, port: int, **changes: Any) -> Settings:
@@ -67,3 +69,29 @@ async def test_a_daemon_whose_relay_is_down_waits_for_nothing_at_its_end(
         await eventually(lambda: running.vitals.relay_problem is not None, "the relay is found to be down")
         ends = time.monotonic()
     assert time.monotonic() - ends < SOON_SECONDS
+
+
+@pytest.mark.one_loop
+async def test_mails_in_line_behind_one_that_a_relay_closed_under_are_not_put_off(
+    settings: Settings, app_connection: Any
+) -> None:
+    # given a fast relay that closes each connection after so many mails that others stand in line
+    async def take_some(talk: Talk) -> None:
+        await talk.greet("PIPELINING")
+        for _ in range(MAILS_A_CONNECTION):
+            await talk.mail()
+        talk.vanish()
+
+    scripts = [take_some] * (MAILS // MAILS_A_CONNECTION + 5)
+    async with HostileServer(*scripts) as relay, running_daemon(to(settings, relay.port)):
+        # when many mails go through it
+        await insert(app_connection, MAILS)
+
+        async def sent() -> bool:
+            ended = "SELECT count(*) FROM mailworkers.email_job_status WHERE status = 'sent'"
+            return bool(await app_connection.fetchval(ended) == MAILS)
+
+        # then each has gone on one of the next connections, long before it would be if it had been put off
+        began = time.monotonic()
+        await eventually(sent, "all have gone")
+        assert time.monotonic() - began < CLOSING_SECONDS * (1 - JITTER)

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.support.campaigns import ask, assert_exact, becomes, prepare, progress, start
 from tests.support.daemon import DaemonProcess
@@ -25,7 +26,7 @@ LIMITS = {
     "CAMPAIGN_WINDOW": 300,
     "SYSTEM_RATE_PER_SECOND": 1500,
 }
-MOST_TWICE = 2 * 8 + 50  # of one kill: mails in flight and results not written
+MOST_TWICE = 2 * MOST_AT_ONCE + 50  # of one kill: mails in flight and results not written
 WITHIN_SECONDS = 0.4  # after the deed, so that it is killed before, in and after what it does for it
 SECONDS = 60.0 + LEADS / 300
 

@@ -18,6 +18,7 @@ from mailworkers.limits.bucket import Limit
 from mailworkers.limits.keys import BucketKey, Period, Scope
 from mailworkers.limits.ledger import Ask
 from mailworkers.settings import Settings
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import CONNECT_SECONDS, STATEMENT_SECONDS, Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold
 from tests.support.cluster import Cluster, cluster_folder
@@ -36,7 +37,7 @@ LEASE_SECONDS = 3.0
 PROMPT_SECONDS = 2.0  # from a step to the next mails: nothing waits for a lease, a renewal or an hour
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "HEARTBEAT_SECONDS": 1, "MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS,
             "MAX_UNWRITTEN": MAX_UNWRITTEN}  # fmt: skip
-MOST_TWICE = WORKERS * 8 + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 TAKEN_OVER_SECONDS = LEASE_SECONDS + 5.0
 LIVING = "SELECT array_agg(id ORDER BY id) FROM mailworkers.email_daemons WHERE ended_at IS NULL"
 # Due at any time that the clocks here show: what is scheduled goes by the wall clock, whichever way that is set.

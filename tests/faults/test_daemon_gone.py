@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert
 from tests.support.daemon import DaemonProcess
@@ -19,10 +20,9 @@ StartDaemon = Callable[..., DaemonProcess]
 ROUNDS = int(os.environ.get("MAILWORKERS_TEST_KILLS", "10"))  # the full form has 200
 MAILS_A_ROUND = 1000
 WORKERS = 4
-WINDOW = 8  # mails on their way on one connection, where the relay offers CHUNKING
 MAX_UNWRITTEN = 100
 LIMITS = {"MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS, "MAX_UNWRITTEN": MAX_UNWRITTEN}
-MOST_TWICE = WORKERS * WINDOW + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 LONGEST_LIFE_MAILS = 900  # a daemon is killed within so many mails: in full load, and anywhere in it
 MAILS = 2000
 MIDDLE = 300

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert, witnessed
 from tests.support.cluster import FAST, IMMEDIATE
@@ -127,5 +128,5 @@ async def test_case_15_told_to_stop_while_postgresql_is_frozen(
         # and the next daemon sends the rest; twice only what was accepted and could not be written
         again = start_daemon(place.dsn(), sink.port, **settings)
         await all_sent(place.owner, jobs)
-        found = await hold(place.owner, sink, jobs, Bound(twice=100 + 4 * 8), again)
+        found = await hold(place.owner, sink, jobs, Bound(twice=100 + 4 * MOST_AT_ONCE), again)
         measured(f"case 15 (SIGTERM meanwhile): ended in {seconds:.2f} s with {code}; lost 0, sent twice {found.twice}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import CONNECT_SECONDS, STATEMENT_SECONDS, Measured
 from tests.faults.invariants import Bound, all_sent, hold, insert
 from tests.support.cluster import STANDBY, SUPERUSER, Cluster, cluster_folder
@@ -23,7 +24,7 @@ MIDDLE = 300
 WORKERS = 4
 MAX_UNWRITTEN = 100
 LIMITS = {"MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS, "MAX_UNWRITTEN": MAX_UNWRITTEN}
-STILL_ON_THEIR_WAY = WORKERS * 8 + MAX_UNWRITTEN  # mails that may leave without a database
+STILL_ON_THEIR_WAY = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN  # mails that may leave without a database
 BACK_SECONDS = 15.0
 SYNCHRONOUS = "SELECT sync_state = 'sync' FROM pg_stat_replication WHERE application_name = $1"
 BEHIND = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn) FROM pg_stat_replication WHERE application_name = $1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert, nothing_lost
 from tests.faults.relays import InContent
@@ -17,7 +18,6 @@ from tests.support.waiting import eventually
 StartDaemon = Callable[..., DaemonProcess]
 AGAIN_SECONDS = 5.0  # after the kill, as promised
 WORKERS = 4
-WINDOW = 8  # mails on their way on one connection, where the relay offers CHUNKING
 MAX_UNWRITTEN = 100
 # A long time-out, so that the daemon waits at the held statement for as long as the test needs.
 LIMITS = {
@@ -26,7 +26,7 @@ LIMITS = {
     "MAX_UNWRITTEN": MAX_UNWRITTEN,
     "DATABASE_TIMEOUT_SECONDS": 60,
 }
-MOST_TWICE = WORKERS * WINDOW + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 FEW = 20
 MAILS = 300
 LARGE_OCTETS = 16 * 1024 * 1024  # more than the system's buffers hold: the rest is still the daemon's own

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert
 from tests.support.daemon import DaemonProcess
@@ -18,9 +19,8 @@ from tests.support.waiting import eventually
 
 StartDaemon = Callable[..., DaemonProcess]
 WORKERS = 4
-WINDOW = 8
 MAX_UNWRITTEN = 100
-MOST_TWICE = WORKERS * WINDOW + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 SETTINGS = {
     "MIN_WORKERS": WORKERS,
     "MAX_WORKERS": WORKERS,

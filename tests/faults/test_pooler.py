@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert
 from tests.support.cluster import cluster_folder
@@ -27,7 +28,7 @@ WORKERS = 4
 MAX_UNWRITTEN = 100
 SETTINGS = {"LEASE_SECONDS": LEASE_SECONDS, "HEARTBEAT_SECONDS": 1, "MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS,
             "MAX_UNWRITTEN": MAX_UNWRITTEN}  # fmt: skip
-MOST_TWICE = WORKERS * 8 + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 
 pytestmark = [
     pytest.mark.system,

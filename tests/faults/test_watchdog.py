@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.faults.conftest import Measured, Place
 from tests.faults.invariants import Bound, all_sent, hold, insert
 from tests.support.daemon import FREE, START_SECONDS, DaemonProcess, environment, free_port
@@ -22,7 +23,7 @@ MIDDLE = 300
 WORKERS = 4
 MAX_UNWRITTEN = 100
 LIMITS = {"MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS, "MAX_UNWRITTEN": MAX_UNWRITTEN}
-MOST_TWICE = WORKERS * 8 + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN
 LEASE_SECONDS = 3.0
 LEASE = {"LEASE_SECONDS": LEASE_SECONDS, "HEARTBEAT_SECONDS": 1}
 BLOCKED_SECONDS = 8.0

@@ -9,6 +9,7 @@ from collections import deque
 
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import Broken, Outcome, Stage
+from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.outlet import Outlet
 from mailworkers.transports.smtp.parser import ReplyParser
@@ -16,7 +17,7 @@ from mailworkers.transports.smtp.timeouts import StageTimeouts
 from mailworkers.transports.smtp.transaction import Transaction, Verdict
 from mailworkers.transports.smtp.wire import Mode, Offer, Prepared, prepare, stuffed
 
-# Mails that may be unfinished at once. Pipelining has one whose content awaits its last reply, one whose envelope is
+# Unfinished mails that keep the connection busy. Pipelining has one whose content awaits its last reply, one whose envelope is
 # answered meanwhile, and one in hand, so that its envelope leaves together with the content before it.
 WINDOWS = {Mode.PLAIN: 1, Mode.PIPELINING: 3, Mode.CHUNKING: 8}
 
@@ -54,6 +55,7 @@ class SmtpSession(asyncio.Protocol):
         self, transport: asyncio.Transport, offer: Offer, mode: Mode, timeouts: StageTimeouts, mails: int
     ) -> None:
         self.window = WINDOWS[mode]
+        self.line = MOST_AT_ONCE - self.window
         self.mode = mode
         self.offer = offer
         self._loop = asyncio.get_running_loop()
@@ -72,6 +74,7 @@ class SmtpSession(asyncio.Protocol):
         self._unbegun: deque[Transaction] = deque()
         self._latest: Transaction | None = None  # the last whose commands left
         self._octets = 0
+        self._underway = 0  # unfinished mails that have begun
         self._served = 0
         self._ended = ""
         self._closing = False
@@ -96,7 +99,7 @@ class SmtpSession(asyncio.Protocol):
 
     def ready(self) -> bool:
         return (
-            len(self._unfinished) < self.window
+            len(self._unfinished) < self.window + self.line
             and not self._outlet.paused
             and (self._octets < MAX_BYTES_ON_THE_WAY or not self._unfinished)
             and self.usable
@@ -176,6 +179,7 @@ class SmtpSession(asyncio.Protocol):
             previous = self._latest
             self._latest = transaction
             transaction.begun = True
+            self._underway += 1
             if previous is not None and (previous.open_at_relay or (previous.chunked and not previous.done)):
                 transaction.resetting = True
                 self._outlet.add(b"RSET\r\n", 1)
@@ -197,7 +201,10 @@ class SmtpSession(asyncio.Protocol):
         self._outlet.flush()
 
     def _may_begin(self) -> bool:
-        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal."""
+        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal. What stands
+        in line behind the window is not in doubt should the connection break."""
+        if self._underway >= self.window:
+            return False
         previous = self._latest
         if previous is None or previous.done:
             return True
@@ -326,6 +333,7 @@ class SmtpSession(asyncio.Protocol):
     def _conclude(self, head: Transaction, outcome: Outcome | None) -> None:
         self._unfinished.popleft()
         self._octets -= head.size
+        self._underway -= head.begun
         head.done = True
         head.prepared = None
         assert outcome is not None

@@ -99,7 +99,7 @@ class Transaction:
         if self.handed and not told:
             return Lost(f"{why}; whether the relay took the mail is unknown")
         stage = Stage.BODY if self.content_begun and not self.chunked else self.stage
-        return Broken(stage, why, closing=closing)
+        return Broken(stage, why, closing=closing, begun=self.begun)
 
     def refused(self, code: int, text: bytes) -> Outcome:
         """The outcome where `code` is the relay's last word: the connection ends with it."""

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from mailworkers.mail.message import Envelope, WireMail
 from mailworkers.replies import Accepted, Broken, Deferred, Outcome, Rejected, Stage
+from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.smtp.outlet import SLICE
 from mailworkers.transports.smtp.session import MAX_BYTES_ON_THE_WAY, MAX_CHUNK, WINDOWS
 from mailworkers.transports.smtp.wire import Mode, canonical
 from tests.support.certificates import Certificates
 from tests.support.sink import Sink
+from tests.support.smtp_server import HostileServer
 from tests.support.waiting import eventually
+from tests.transports.smtp.relays import greeting, silent
 from tests.transports.smtp.sending import a_mail, a_session, send, send_within_window, submit
 
 MODES = list(Mode)
@@ -176,12 +179,28 @@ class TestWindow:
     @EVERY_MODE
     async def test_closes_when_it_is_full(self, mode: Mode) -> None:
         async with Sink() as sink, a_session(sink.port, mode) as session:
-            endings = submit(session, *[a_mail(n) for n in range(WINDOWS[mode])])
+            endings = submit(session, *[a_mail(n) for n in range(MOST_AT_ONCE)])
             assert not session.ready()
 
             await endings[0]
 
             assert session.ready()
+
+    @EVERY_MODE
+    async def test_what_stands_in_line_behind_it_has_not_begun(self, mode: Mode) -> None:
+        # given a relay that takes everything of what is sent to it, and answers nothing
+        async with HostileServer(greeting(mode, silent)) as server, a_session(server.port, mode) as session:
+            endings = submit(session, *[a_mail(n) for n in range(MOST_AT_ONCE)])
+            await eventually(lambda: bool(server.talks), "the relay sees the connection")
+
+            # when the connection goes
+            session.abort()
+
+            # then only as many are in doubt, or were begun in vain, as keep the connection busy
+            outcomes = [await ending for ending in endings]
+            in_line = [outcome for outcome in outcomes if isinstance(outcome, Broken) and not outcome.begun]
+            assert len(outcomes) - len(in_line) == (WINDOWS[mode] if mode is Mode.CHUNKING else 1)
+            assert outcomes[-len(in_line) :] == in_line
 
     async def test_closes_when_too_much_is_on_the_way(self) -> None:
         body = (b"x" * 70 + b"\r\n") * (MAX_CHUNK // 80)

@@ -24,19 +24,24 @@ def ending() -> Ending:
     return Ending(loop)
 
 
+def begun(transaction: Transaction) -> Transaction:
+    transaction.begun = True
+    return transaction
+
+
 @pytest.fixture
 def pipelined(ending: Ending) -> Transaction:
-    return Transaction(PREPARED, ending, 0.0, pipelined=True)
+    return begun(Transaction(PREPARED, ending, 0.0, pipelined=True))
 
 
 @pytest.fixture
 def chunked(ending: Ending) -> Transaction:
-    return Transaction(PREPARED, ending, 0.0, pipelined=True, chunked=True)
+    return begun(Transaction(PREPARED, ending, 0.0, pipelined=True, chunked=True))
 
 
 @pytest.fixture
 def plain(ending: Ending) -> Transaction:
-    return Transaction(PREPARED, ending, 0.0)
+    return begun(Transaction(PREPARED, ending, 0.0))
 
 
 def verdicts(transaction: Transaction, *replies: tuple[int, bytes]) -> list[Verdict]:
@@ -102,6 +107,10 @@ class TestInterrupted:
     def test_before_the_content_was_handed_over(self, pipelined: Transaction) -> None:
         verdicts(pipelined, OK)
         assert pipelined.interrupted("gone", closing=False) == Broken(Stage.RCPT, "gone")
+
+    def test_before_anything_of_it_left(self, pipelined: Transaction) -> None:
+        pipelined.begun = False
+        assert pipelined.interrupted("gone", closing=True) == Broken(Stage.MAIL, "gone", closing=True, begun=False)
 
     def test_in_the_middle_of_the_content(self, pipelined: Transaction) -> None:
         verdicts(pipelined, OK, OK, OK, GO_ON)
