@@ -48,6 +48,7 @@ DISOWN_SECONDS = 10.0
 LONGEST_ROUND_SECONDS = 60.0
 # Jobs that a guess may claim: an insert that woke an idle daemon is mostly one, and tokens for it are only being leased.
 GUESSED_JOBS = 10
+AFTER_GUESS_SECONDS = 0.005  # for a single mail to leave, before this process looks whether there are more
 GUESSED_WORKERS = 2  # that get tokens for them: to ask for all would take longer than the claim
 # With claims of this size there is always more: inserts are spared their notifications.
 BUSY_JOBS = 50
@@ -166,7 +167,7 @@ class Dispatcher:
         self._fit_target()
         claimed = await self._claim(wishes, guessed=wishes)
         line.buffer.nudge()
-        await asyncio.sleep(0)  # the worker that was woken goes first; the next look can wait
+        await self._woken(0.0 if len(claimed) >= GUESSED_JOBS else AFTER_GUESS_SECONDS)
         return len(claimed)
 
     async def _round(self) -> int:
@@ -203,11 +204,12 @@ class Dispatcher:
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
         workspaces = {wish.lane.workspace_id for wish in guessed}
-        if guessed and self._lacking(GUESSED_WORKERS, workspaces):
+        if guessed and line.limiter.renewal != math.inf:
             try:
                 async with asyncio.TaskGroup() as both:
-                    both.create_task(self._refresh_tokens(GUESSED_WORKERS, workspaces))
-                    claimed = await line.claims.claim(wishes, daemon_id)
+                    claim = both.create_task(line.claims.claim(wishes, daemon_id))
+                    await self._refresh_tokens(GUESSED_WORKERS, workspaces)
+                    claimed = await claim
             except* DatabaseError as errors:
                 raise errors.exceptions[0] from None
         else:
@@ -286,19 +288,13 @@ class Dispatcher:
         return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *limiter.common_keys()))
 
     async def _refresh_tokens(self, workers: int | None = None, workspaces: Collection[str] = ()) -> None:
-        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited.
-
-        Args:
-            workers: for so many of them only.
-            workspaces: for these too, of which nothing is known to be due.
-        """
+        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited. Only for
+        so many `workers`, and also for `workspaces`, of which nothing is known to be due."""
         if self._line.limiter.renewal != math.inf:
             await self._line.limiter.replenish(dict.fromkeys(self._lacking(workers, workspaces), self._target))
 
     def _lacking(self, workers: int | None, workspaces: Collection[str]) -> list[BucketKey]:
         line = self._line
-        if line.limiter.renewal == math.inf:
-            return []
         limiter = line.limiter
         keys = [*line.crew.keys(workers), *limiter.common_keys()]
         due = set(line.book.due_lanes(self._claim_batch))
@@ -335,9 +331,13 @@ class Dispatcher:
             waits.append(line.limiter.renewal)
         if line.book.pauses:
             waits.append(SPECIAL_SECONDS)
+        await self._woken(min(waits))
+
+    async def _woken(self, seconds: float) -> None:
+        """Until woken, for so long at most."""
         try:
-            async with asyncio.timeout(min(waits)):
-                await line.heartbeat.woken.wait()
+            async with asyncio.timeout(seconds):
+                await self._line.heartbeat.woken.wait()
         except TimeoutError:
             return
 
