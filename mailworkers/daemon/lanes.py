@@ -145,12 +145,11 @@ class LaneBook:
                 if len(chosen) == MOST_EMPTY_FRONTS:
                     break
         each = max(1, jobs // len(chosen)) if chosen else 0
-        for front in chosen:
-            self._charge(front, each)
         return [front.wish(each) for front in chosen]
 
     def learn(self, wishes: Sequence[Wish], jobs: Sequence[Job]) -> None:
-        """Move the bounds to where a claim ended; a front that gave less than was wished is drained."""
+        """Move the bounds to where a claim ended; a front that gave less than was wished is drained. Workspaces pay for what they
+        got: a claim that failed costs nobody anything."""
         keys = [
             (job.lane.workspace_id, job.lane.destination_group, job.row["priority"], job.row["campaign"])
             for job in jobs
@@ -161,14 +160,12 @@ class LaneBook:
             key = wish.key
             job, front = last.get(key), self._fronts.get(key)
             if job is not None:
+                self._account(wish.priority).charge(wish.lane.workspace_id, count[key])
                 self._bounds.pop(key, None)  # the latest goes to the end
                 self._bounds[key] = Bound(wish.lane, wish.priority, wish.campaign, job.row["scheduled_at"], job.id)
             if front is None:
                 continue
-            lacking = wish.take - count[key]
-            front.drained = lacking > 0 and not cut
-            if lacking:
-                self._charge(front, -lacking)
+            front.drained = count[key] < wish.take and not cut
             if job is not None:
                 front.from_at, front.from_id = job.row["scheduled_at"], job.id
         while len(self._bounds) > MOST_BOUNDS:
@@ -309,7 +306,6 @@ class LaneBook:
                     break
         for workspace, chosen, share in zip(names, turns, shares.split(jobs, names, may) if names else (), strict=True):
             if share:
-                shares.charge(workspace, share)
                 if len(chosen) == 1:
                     allowed.spend(chosen[0], share)
                     yield chosen[0], share
@@ -330,9 +326,6 @@ class LaneBook:
         if priority not in self._shares:
             self._shares[priority] = Shares(self._weights)
         return self._shares[priority]
-
-    def _charge(self, front: Front, jobs: int) -> None:
-        self._account(front.priority).charge(front.lane.workspace_id, jobs)
 
     def _due(self) -> list[tuple[int, Fronts]]:
         by_priority: dict[int, Fronts] = defaultdict(lambda: defaultdict(list))

@@ -75,7 +75,7 @@ class Shares:
         return takes
 
     def charge(self, workspace: str, jobs: int) -> None:
-        """It gets so many; below 0, it did not get what it was charged for."""
+        """It got so many."""
         self._come[workspace] = self._come.get(workspace, self._floor) + jobs / self._weights.get(
             workspace, USUAL_WEIGHT
         )

@@ -31,6 +31,18 @@ def shares(wishes: list[Wish]) -> list[tuple[Lane, int, int]]:
     return [(wish.lane, wish.priority, wish.take) for wish in wishes]
 
 
+def took(book: LaneBook, jobs: int) -> list[Wish]:
+    """Plan a claim of so many, which brings all that is wished."""
+    wishes = book.plan(room(jobs))
+    brought = [
+        made_up(lane=wish.lane, priority=wish.priority, campaign=wish.campaign)
+        for wish in wishes
+        for _ in range(wish.take)
+    ]
+    book.learn(wishes, brought)
+    return wishes
+
+
 @pytest.fixture
 def book() -> LaneBook:
     return LaneBook()
@@ -73,8 +85,8 @@ def test_jobs_that_are_not_due_are_not_planned_but_their_moment_is_known(book: L
 def test_more_lanes_than_one_claim_may_have_take_turns(book: LaneBook) -> None:
     lanes = [Lane(f"w{number:04}") for number in range(MOST_FRONTS_A_CLAIM * 2)]
     book.renew([head(lane) for lane in lanes])
-    first = {wish.lane for wish in book.plan(room(MOST_FRONTS_A_CLAIM))}
-    second = {wish.lane for wish in book.plan(room(MOST_FRONTS_A_CLAIM))}
+    first = {wish.lane for wish in took(book, MOST_FRONTS_A_CLAIM)}
+    second = {wish.lane for wish in took(book, MOST_FRONTS_A_CLAIM)}
     assert len(first) == len(second) == MOST_FRONTS_A_CLAIM
     assert first | second == set(lanes)
 
@@ -197,7 +209,7 @@ def test_workspaces_share_whatever_the_number_of_their_lanes_and_campaigns(book:
 def test_the_fronts_of_a_workspace_take_turns_also_in_claims_of_one(book: LaneBook) -> None:
     fronts = [Head(Lane("a", group), 0, campaign, THEN, 1, -1.0) for group in ("", "google") for campaign in (0, 7)]
     book.renew(fronts)
-    taken = [book.plan(room(1))[0].key for _ in range(8)]
+    taken = [took(book, 1)[0].key for _ in range(8)]
     assert taken == [front.key for front in fronts] * 2
 
 
@@ -206,7 +218,7 @@ def test_weights_count_over_claims_of_any_size(book: LaneBook) -> None:
     book.renew([head(A), head(B)])
     got = dict.fromkeys((A, B), 0)
     for size in (1, 2, 3, 500) * 20:
-        for wish in book.plan(room(size)):
+        for wish in took(book, size):
             got[wish.lane] += wish.take
     assert abs(got[B] - 3 * got[A]) <= 4
 
@@ -273,7 +285,28 @@ def test_of_a_thousand_workspaces_none_is_far_ahead_at_any_time(book: LaneBook) 
     got = dict.fromkeys(lanes, 0)
     book.renew([head(lane) for lane in lanes])
     for _ in range(200):  # 100 mails each, on average
-        for wish in book.plan(room(500)):
+        for wish in took(book, 500):
             got[wish.lane] += wish.take
     assert max(got.values()) <= 110
     assert min(got.values()) >= 90
+
+
+def test_claims_that_failed_cost_nobody_a_turn(book: LaneBook) -> None:
+    """Given an outage in which one workspace could have more than another, when it is over, then neither makes up for it."""
+    book.renew([head(A), head(B)])
+    took(book, 100)
+    for _ in range(100):
+        book.plan(room(1000), lambda lane: 5 if lane == A else math.inf)  # and the claim raises
+
+    assert shares(took(book, 100)) == [(A, 0, 50), (B, 0, 50)]
+
+
+def test_guesses_that_failed_cost_nobody_a_turn(book: LaneBook) -> None:
+    book.renew([head(A), head(B)])
+    took(book, 100)
+    book.learn(book.plan(room(100)), [])
+    for _ in range(100):
+        assert book.probe(10, lambda lane: lane == A)  # and the claim raises
+    book.revive()
+
+    assert shares(took(book, 100)) == [(A, 0, 50), (B, 0, 50)]
