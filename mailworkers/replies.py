@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from enum import StrEnum
 from mailworkers.frozen import frozen
 
 MAX_TEXT = 1_000  # characters of a reply that are kept: the record shows a reason, not a relay's essay
+MIN_RETRY_AFTER = 1.0  # seconds; sooner would be at once, while the relay asks for less
 MAX_RETRY_AFTER = 86_400.0  # seconds; a relay that asks for more than a day is not believed
 
 
@@ -173,23 +175,46 @@ _TOO_MANY_RECIPIENTS = r"too many recipients"
 _BLOCKED = r"block(?:ed|list)|black ?list|deny ?list|spamhaus|dnsbl|\brbl\b|reputation|\bspf\b|\bdkim\b|\bdmarc\b|relay(?:ing)? (?:access )?denied"
 _SENDING_LIMIT = r"(?:sending|relay|message|hourly|daily) (?:limit|quota)"
 
-_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0}
-# A time to wait stands closely behind a word that asks for it. "300 per hour" and "50 mails in 60 seconds" are limits.
+_UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_PART = r"(?P<count>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:[.,][0-9]+)?) ?(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![^\W\d])"
+_NEXT_PART = re.compile(r"(?:,? ?\band |, | )?" + _PART, re.IGNORECASE)
+# A time to wait stands closely behind a word that asks for it. "300 per hour" and "50 mails in 60 seconds" are limits. What stands
+# behind a sign, or within a date, a clock's time or an address, is none; of "5-10 minutes" the longer counts.
 _DELAY = re.compile(
-    r"\b(?:in|after|wait|retry|again|slow down)\b(?P<between>.{0,25}?)"
-    r"\b(?P<count>\d{1,6}) ?(?P<unit>s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b",
+    r"\b(?:in|after|wait|retry|again|slow down)\b.{0,25}?(?<![\w.,:/+\-\u2212])(?:[0-9]+ ?[-\u2013] ?)?" + _PART,
     re.IGNORECASE,
 )
+_THOUSANDS = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+")
 _LIMIT = re.compile(r"\b(?:per|every)\b|\d+ \w+ in\b", re.IGNORECASE)
 _LIMIT_CHARACTERS = 20  # before a word that asks for a wait: "more than 50 messages " fits
 
 
 def _retry_after(text: str) -> float | None:
+    """The first time to wait that the text names, in seconds, from `MIN_RETRY_AFTER` to `MAX_RETRY_AFTER`."""
     for found in _DELAY.finditer(text):
         before = text[max(0, found.start() - _LIMIT_CHARACTERS) : found.start("count")]
         if _LIMIT.search(before) is None:
-            return min(int(found["count"]) * _UNIT_SECONDS[found["unit"][0].lower()], MAX_RETRY_AFTER)
+            return max(MIN_RETRY_AFTER, min(_seconds(text, found), MAX_RETRY_AFTER))
     return None
+
+
+def _seconds(text: str, part: re.Match[str]) -> float:
+    """Of a part and those that follow it in ever smaller units: "1m30s", "1 hour and 5 minutes"."""
+    seconds, last = 0.0, math.inf
+    following: re.Match[str] | None = part
+    while following is not None:
+        unit = _UNIT_SECONDS[following["unit"][0].lower()]
+        if unit >= last:
+            break
+        seconds += _number(following["count"]) * unit
+        last = unit
+        following = _NEXT_PART.match(text, following.end())
+    return seconds
+
+
+def _number(digits: str) -> float:
+    """With a point or a comma before its fraction; "1,200" is twelve hundred."""
+    return float(digits.replace(",", "" if _THOUSANDS.fullmatch(digits) else "."))
 
 
 def _say(meaning: str, reply: Reply) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailworkers.replies import (
     MAX_RETRY_AFTER,
     MAX_TEXT,
+    MIN_RETRY_AFTER,
     Accepted,
     Deferred,
     FailureClass,
@@ -155,12 +156,53 @@ class TestThrottled:
             (F, "421 4.7.0 more than 50 mails in 60 seconds, try again in 5 minutes", 300),
             (F, "421 4.7.28 Our system 10 h", None),
             (F, "450 4.7.0 slow down for 999999 hours", MAX_RETRY_AFTER),
+            (F, "450 4.7.0 Try again in 99999999 seconds", MAX_RETRY_AFTER),
+            (F, "450 4.7.0 Try again in 2 days", MAX_RETRY_AFTER),
+            (F, f"450 4.7.0 Try again in {'9' * 500} s", MAX_RETRY_AFTER),
+            (F, "450 4.7.0 Try again in 3 hours", 10_800),
+            (F, "450 4.7.0 Try again in 2hrs", 7200),
+            (F, "450 4.7.0 Try again in 1m30s", 90),
+            (F, "450 4.7.0 Try again in 1h2m3s.", 3723),
+            (F, "450 4.7.0 Try again in 1 hour and 5 minutes", 3900),
+            (F, "450 4.7.0 Try again in 1 minute, 30 seconds", 90),
+            (F, "450 4.7.0 Try again in 30 seconds, 5 minutes at the latest", 30),
+            (F, "450 4.7.0 Try again in 1.5 hours", 5400),
+            (F, "450 4.7.0 Try again in 0,5 minutes", 30),
+            (F, "450 4.7.0 Try again in 1,200 seconds", 1200),
+            (F, "450 4.7.0 Try again in 0 seconds", MIN_RETRY_AFTER),
+            (F, "450 4.7.0 Try again in 0.2 seconds", MIN_RETRY_AFTER),
+            (F, "450 4.7.0 Try again in -5 minutes", None),
+            (F, "450 4.7.0 Try again in 5-10 minutes", 600),
+            (F, "450 4.7.0 Try again in 500 ms", None),
+            (F, "450 4.7.0 Try again later, retry in 300", None),  # of what, nobody says
+            (F, "450 4.7.0 too fast: 4 of 5 attempts, wait 30 seconds, 100 per 60 minutes", 30),
+            (F, "450 4.7.0 after 3 failures in 10 minutes you have to wait 1 hour", 3600),
+            (F, "450 4.7.0 Try again after 2026-11-23 05:38 h", None),
+            (F, "450 4.7.0 Try again after 23/11/2026 d", None),
+            (F, "450 4.7.0 Try again after Mon, 23 Nov 2026 05:38:45 +0000", None),
+            (F, "450 4.7.0 Try again in 60 seconds (now 2026-11-23 05:38:45)", 60),
+            (F, "450 4.7.0 Try again, 192.0.2.5 s", None),
         ],
     )
     def test_asks_for_less(self, stage: Stage, line: str, seconds: float | None) -> None:
         outcome = of(stage, line)
         assert isinstance(outcome, Throttled)
         assert outcome.retry_after == seconds
+
+    @given(
+        st.text(max_size=60), st.text("0123456789.,:-/ ", max_size=40), st.sampled_from(["s", "m", "h", "d", "hours"])
+    )
+    def test_whatever_it_says_the_wait_is_bounded(self, before: str, count: str, unit: str) -> None:
+        outcome = classify(make_reply(F, 450, f"4.7.0 {before} try again in {count} {unit}"))
+        assert isinstance(outcome, Throttled)
+        assert outcome.retry_after is None or MIN_RETRY_AFTER <= outcome.retry_after <= MAX_RETRY_AFTER
+
+    @given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
+    def test_hours_minutes_and_seconds_add_up(self, hours: int, minutes: int, seconds: int) -> None:
+        for form in ("{}h{}m{}s", "{} h {} min {} sec", "{} hours, {} minutes and {} seconds"):
+            outcome = of(F, "450 4.7.0 wait " + form.format(hours, minutes, seconds))
+            assert isinstance(outcome, Throttled)
+            assert outcome.retry_after == max(MIN_RETRY_AFTER, 3600 * hours + 60 * minutes + seconds)
 
     @pytest.mark.parametrize("line", ["451 cannot operate on this", "451 4.3.0 corporate policy server moderated this"])
     def test_a_word_that_only_contains_rate_asks_for_nothing(self, line: str) -> None:
