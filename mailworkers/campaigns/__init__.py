@@ -15,6 +15,6 @@
     progress      how far campaigns are
     making        what daemons do for them: jobs made ahead of the senders, starts, cancellations, ends
 
-The rules are in the database (`sql/migrations/0013_campaign_life.sql`, `0015_campaign_work.sql` and `0016_leads_that_leave.sql`), so that
-they are the same for every application.
+The rules are in the database (`sql/migrations/0013_campaign_life.sql`, `0015_campaign_work.sql`, `0016_leads_that_leave.sql` and
+`0017_what_came_of_it.sql`), so that they are the same for every application.
 """

@@ -47,7 +47,8 @@ async def retry(database: Gateway, job_id: int, *, even_if_perhaps_sent: bool = 
     """Run a job again: a retrying one now, one that ended without being sent from the start.
 
     Args:
-        job_id: its number, which it keeps, with the Message-ID that comes of it.
+        job_id: its number, which it keeps, with the Message-ID that comes of it. One to a lead that may not be written to any
+            more is refused.
         even_if_perhaps_sent: also bring back a job whose end is unknown, so that it may be sent twice.
 
     Raises:
@@ -58,7 +59,12 @@ async def retry(database: Gateway, job_id: int, *, even_if_perhaps_sent: bool = 
     states = CERTAINLY_NOT_SENT + (PERHAPS_SENT if even_if_perhaps_sent else ())
     if await database.fetchval("change/bring_back", job_id, list(states), None) is not None:
         return Changed(job_id, Now.LIVES_AGAIN)
-    return _why_not_retried(job_id, await read_job(database, job_id))
+    record = await read_job(database, job_id)
+    if record is not None and record.status in states:
+        left = await _lead_has_left(database, job_id, record)
+        if left is not None:
+            return left
+    return _why_not_retried(job_id, record)
 
 
 async def cancel(database: Gateway, job_id: int) -> Changed | Refused:
@@ -92,7 +98,23 @@ async def settle(database: Gateway, job_id: int, *, sent: bool) -> Changed | Ref
         states = list(PERHAPS_SENT)
         if await database.fetchval("change/bring_back", job_id, states, f"{said}: to be sent again") is not None:
             return Changed(job_id, Now.LIVES_AGAIN)
-    return _why_not_settled(job_id, await read_job(database, job_id))
+    record = await read_job(database, job_id)
+    if record is not None and record.status in PERHAPS_SENT and not sent:
+        left = await _lead_has_left(database, job_id, record)
+        if left is not None:
+            return left
+    return _why_not_settled(job_id, record)
+
+
+async def _lead_has_left(database: Gateway, job_id: int, record: JobRecord) -> Refused | None:
+    why = await database.fetchval("change/why_no_mail", job_id)
+    if why is None:
+        return None
+    return Refused(
+        job_id,
+        f"job {job_id} is {record.status} and stays so: {why}",
+        "Only mail to a lead that is active can be sent again",
+    )
 
 
 def _why_not_settled(job_id: int, record: JobRecord | None) -> Refused:

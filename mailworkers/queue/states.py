@@ -41,13 +41,14 @@ one statement: a job is in one of them, never in both or neither, until its mont
                        abandoned                                  … and the retries are spent
     waiting, retrying, cancelled             change/cancel        the state
     paused
-    waiting, retrying  cancelled             campaigns/cancel_jobs  the state, and its campaign is being cancelled
+    waiting, retrying, cancelled             campaigns/cancel_jobs  the state, and its campaign is being cancelled
+    paused
     waiting, retrying, suppressed            withdraw_lead        the state; a trigger, where its lead may not be written to any more
     paused
     sending            suppressed            withdraw_job         what makes it waiting or retrying; a trigger, where its lead has left
     retrying           retrying, due now     change/run_now       the state
     failed, abandoned, waiting               change/bring_back    the state, and that the whole job was kept; attempts begin anew
-    cancelled,
+    cancelled,                                                    not where its lead may not be written to
     suppressed, unknown
     unknown            sent                  change/settle_sent   the state: a person knows that it arrived
 

@@ -54,6 +54,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "change/insert": ("ann@example.org", None, None, None, None, "Hello", "Hi Ann", *[None] * 10),
     "change/run_now": ("3000",),
     "change/settle_sent": ("5000050", "a person says so"),
+    "change/why_no_mail": ("5000050",),
     "demo/ends": (),
     "demo/insert": ("{ann@example.org}", "{Ann}", "{s@example.org}", "{S}", "{Hello}", "{Hi}", "{<p>Hi}", "{NULL}"),
     "destinations/forget": ("60", "100"),

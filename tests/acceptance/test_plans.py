@@ -48,10 +48,10 @@ MOST_PAGES_OF = {
     "bench/account": 120_000,  # as above: all jobs and all of a history, which are the bench's
     "bench/ended": 4000,  # here a day of two daemons' minutes
     "campaigns/audience": 6000,  # reads 1,000 leads that lie far apart
-    "campaigns/cancel_jobs": 5000,  # moves 50 jobs to the history
-    "campaigns/edit": 5000,  # rewrites 50 jobs
+    "campaigns/cancel_jobs": 8000,  # moves 50 jobs to the history, and looks at all that are paused
+    "campaigns/edit": 8000,  # rewrites 50 jobs, and looks as above
     "campaigns/make": 5000,  # makes 100 jobs
-    "campaigns/resume": 5000,  # rewrites 50 jobs
+    "campaigns/resume": 8000,  # as an edit
     "demo/ends": 20_000,  # as above: all of a history, which is the demo's
     "leases/rescue": 40_000,  # rewrites 200 jobs of dead daemons
     "leases/expire": 10_000,  # rewrites 50 jobs past their deadline

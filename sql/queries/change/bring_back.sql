@@ -1,9 +1,10 @@
 -- A job that ended without being sent lives again, with its id and what its Message-ID is made of, and all attempts before it.
--- Primary key of each month's partition, then that of email_jobs. The state is the fence. $1 id, $2 states to bring back from,
--- $3 what a person says about its end, or NULL.
+-- One to a lead that may not be written to any more stays ended. Primary key of each month's partition, then those of leads and
+-- email_jobs. The state is the fence. $1 id, $2 states to bring back from, $3 what a person says about its end, or NULL.
 WITH ended AS (
     DELETE FROM mailworkers.email_sends
     WHERE job_id = $1::bigint AND status = ANY ($2::text[]) AND content IS NOT NULL
+      AND (content ->> 'lead_id' IS NULL OR mailworkers.gets_mail(workspace_id, (content ->> 'lead_id')::bigint))
     RETURNING content, reply, campaign_id, status
 ), progressed AS (
     INSERT INTO mailworkers.progress_tracking AS p (kind, subject_id, part, done, failed, abandoned, cancelled, suppressed, unknown)
