@@ -377,12 +377,19 @@ class SmtpSession(asyncio.Protocol):
         if not self._unfinished:
             return
         now = self._loop.time()
+        self._leave_line(now)
         if now >= self._progress + self._patience():
             self._end(f"{self._waiting_for()} within {self._patience():g} s")
-        elif now >= min(transaction.deadline for transaction in self._unfinished):
+        elif now >= min(mail.deadline for mail in self._unfinished if mail.settled is None):
             self._end("the mail's deadline passed")
         else:
             self._watch()
+
+    def _leave_line(self, now: float) -> None:
+        """Mails whose deadline passed in line end in their turn: to drop the connection would leave others in doubt."""
+        for mail in [mail for mail in self._unbegun if now >= mail.deadline]:
+            self._unbegun.remove(mail)
+            mail.settled = mail.interrupted("the mail's deadline passed in line", closing=True)
 
     def _patience(self) -> float:
         """How long the first unfinished mail's stage may take, in seconds since the last progress."""

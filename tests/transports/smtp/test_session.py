@@ -15,16 +15,18 @@ from mailworkers.replies import Accepted, Broken, Deferred, Outcome, Rejected, S
 from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.smtp.outlet import SLICE
 from mailworkers.transports.smtp.session import MAX_BYTES_ON_THE_WAY, MAX_CHUNK, WINDOWS
+from mailworkers.transports.smtp.timeouts import StageTimeouts
 from mailworkers.transports.smtp.wire import Mode, canonical
 from tests.support.certificates import Certificates
 from tests.support.sink import Sink
-from tests.support.smtp_server import HostileServer
+from tests.support.smtp_server import HostileServer, Talk
 from tests.support.waiting import eventually
 from tests.transports.smtp.relays import greeting, silent
-from tests.transports.smtp.sending import a_mail, a_session, send, send_within_window, submit
+from tests.transports.smtp.sending import SECONDS, a_mail, a_session, send, send_within_window, submit
 
 MODES = list(Mode)
 EVERY_MODE = pytest.mark.parametrize("mode", MODES)
+QUICK = StageTimeouts(quit=0.05)  # the shortest stage is how often a session looks at its deadlines
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [asyncio.new_event_loop, uvloop.new_event_loop]
 
 
@@ -291,3 +293,34 @@ def test_any_body_arrives_with_only_its_line_ends_mended(mode: Mode, bodies: lis
 
     with asyncio.Runner() as runner:
         assert runner.run(conversation()) == [canonical(mail.content) for mail in mails]
+
+
+async def test_a_mail_whose_deadline_passes_in_line_ends_in_its_turn_and_puts_no_other_in_doubt() -> None:
+    # given a relay that has a mail and does not answer yet
+    answer = asyncio.Event()
+
+    async def slow(talk: Talk) -> None:
+        await talk.greet("8BITMIME")
+        await talk.envelope()
+        await talk.content()
+        await answer.wait()
+        await talk.send("250 2.0.0 taken")
+        await talk.mail()
+
+    async with HostileServer(slow) as server, a_session(server.port, Mode.PLAIN, QUICK) as session:
+        [first] = submit(session, a_mail(1))
+        [late] = submit(session, a_mail(2), seconds=0)
+        [last] = submit(session, a_mail(3))
+
+        # when the deadline of one behind it passes, and the relay answers then
+        await eventually(lambda: late not in {mail.ending for mail in session._unbegun}, "it has left the line")
+        answer.set()
+
+        # then only that one has not gone
+        async with asyncio.timeout(SECONDS):
+            assert isinstance(await first, Accepted)
+            outcome = await late
+            assert isinstance(outcome, Broken)
+            assert not outcome.begun
+            assert isinstance(await last, Accepted)
+        assert session.usable
