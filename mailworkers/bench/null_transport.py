@@ -45,6 +45,9 @@ class NullSession:
     async def close(self, timeout: float) -> None:
         self._closed = True
 
+    def recall(self, why: str) -> None:
+        """Nothing stands in line here: everything is accepted in the loop's next round."""
+
     def abort(self) -> None:
         self._closed = True
 

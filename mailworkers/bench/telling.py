@@ -41,6 +41,9 @@ class TellingSession:
     async def close(self, timeout: float) -> None:
         await self._session.close(timeout)
 
+    def recall(self, why: str) -> None:
+        self._session.recall(why)
+
     def abort(self) -> None:
         self._session.abort()
 

@@ -139,12 +139,16 @@ def assemble(
     wards = Wards(
         rows=lambda: crew.rows(),  # noqa: PLW0108 -- the crew does not exist yet
         held=lambda: [*buffer.job_ids(), *crew.job_ids(), *acks.job_ids()],
-        on_lost=lambda: settling.release(buffer.take_out(lambda _job: True)),
+        on_lost=lambda: lease_lost(),  # noqa: PLW0108 -- as above
     )
     heartbeat = Heartbeat(settings, database.dsn, leases, vitals, trouble, wards)
     database.on_moved = heartbeat.moved
     pacing.changed = heartbeat.limits_changed
     pacing.configure()
+
+    def lease_lost() -> None:
+        settling.release(buffer.take_out(lambda _job: True))
+        crew.recall("the daemon's lease was lost")
 
     def written(done: Written) -> None:
         trouble.over("acks")

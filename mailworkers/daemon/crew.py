@@ -78,6 +78,11 @@ class Crew:
                 self._running[slot] = self._tasks.create_task(self._run(worker), name=f"worker {worker.name}")
             slot += 1
 
+    def recall(self, why: str) -> None:
+        """Let no mail leave that was not begun."""
+        for worker in self._workers.values():
+            worker.recall(why)
+
     def abort(self) -> None:
         """Drop all connections at once."""
         for worker in self._workers.values():

@@ -64,8 +64,8 @@ class Settling:
         self._durations: list[float] = []
         self._waits: list[float] = []
 
-    def settle(self, job: Job, outcome: Outcome, message_id: str, began: float, *, may_try_again: bool) -> bool:
-        """Record what became of an attempt; tells whether the mail was sent.
+    def settle(self, job: Job, outcome: Outcome, message_id: str, began: float, *, may_try_again: bool) -> bool | None:
+        """Record what became of an attempt; tells whether the mail was sent, None where that was no attempt.
 
         Args:
             job: as claimed.
@@ -80,19 +80,16 @@ class Settling:
                     self._refusals.pop(job.lane, None)
                 self._pacing.accepted(job.lane)
                 self._note_sent(job, began)
+            case Broken(begun=False):  # what its connection met may concern it: it waits where that is known
+                self.release([job])
+                return None
             case Broken(closing=True) if may_try_again and self._pacing.is_lowered(job.lane):
                 self.release([job])  # it has its turn when the lane has
-                return False
-            case Broken(begun=False) if may_try_again:
-                self._buffer.put_back(job)
-                return False
-            case Broken(begun=False):
-                self.release([job])
-                return False
+                return None
             case Broken() if may_try_again and job.id not in self._tried_again:
                 self._tried_again.add(job.id)
                 self._buffer.put_back(job)
-                return False
+                return None
             case _:
                 self._learn(job, outcome, began)
         self.record(result_of(job, outcome, message_id, self._schedule(), self._give_up()))

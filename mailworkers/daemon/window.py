@@ -21,11 +21,12 @@ CLOCK_SECONDS: Final = 1e-6  # what no wait is shorter than
 
 @frozen
 class OnTheWay:
-    """A mail that the session has. `began` is monotonic."""
+    """A mail that the session has. `began` is monotonic, `daemon_id` of the lease under which it was begun."""
 
     job: Job
     message_id: str
     began: float
+    daemon_id: int
     ending: Ending
 
 
@@ -49,8 +50,11 @@ class Window:
         return (mail.job for mail in self._mails)
 
     def has_room(self, session: Session) -> bool:
-        """Whether one more mail is to be submitted now."""
-        return len(self._mails) < session.window + self._together - 1 and session.ready()
+        """Whether one more mail is to be submitted now: not before it is known what an end means for it."""
+        mails = self._mails
+        if mails and mails[0].ending.done():
+            return False
+        return len(mails) < session.window + self._together - 1 and session.ready()
 
     def add(self, mail: OnTheWay) -> None:
         """The session has this mail."""

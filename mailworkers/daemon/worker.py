@@ -25,7 +25,7 @@ from mailworkers.queue.ack import AckWriter
 from mailworkers.queue.leases import WorkerRow
 from mailworkers.queue.marks import Marks
 from mailworkers.queue.states import Ended, Job, Lane, Snooze
-from mailworkers.replies import Deferred, FailureClass, Outcome, RelayDown, Throttled
+from mailworkers.replies import Broken, Deferred, FailureClass, Outcome, RelayDown, Throttled
 from mailworkers.transports.base import Session, Transport
 
 QUIT_SECONDS = 2.0  # a relay that does not answer QUIT has nothing of ours any more
@@ -127,6 +127,12 @@ class Worker:
     def stop(self) -> None:
         """Begin no further mail; `run` returns when those on their way have ended."""
         self._stopping = True
+        self.recall("its worker was stopped")
+
+    def recall(self, why: str) -> None:
+        """Take back the mails in line, of which nothing has left."""
+        if self._session is not None:
+            self._session.recall(why)
 
     def abort(self) -> None:
         """Drop the connection: what is on its way ends as broken or lost, and nothing buffered leaves any more."""
@@ -284,7 +290,7 @@ class Worker:
             self._lacks_tokens(job, marked=job.at_most_once)
             return False
         ending = session.submit(prepared.mail, deadline)
-        self._window.add(OnTheWay(job, prepared.message_id, time.monotonic(), ending))
+        self._window.add(OnTheWay(job, prepared.message_id, time.monotonic(), bench.heartbeat.daemon_id, ending))
         return True
 
     async def _prepared(self, job: Job) -> Prepared | None:
@@ -318,9 +324,13 @@ class Worker:
             self._purses.clear()
         purse = self._purses.get(lane)
         if purse is None:
-            of_lane = () if lane is None else limiter.lane_keys(lane.workspace_id, lane.destination_group)
-            purse = self._purses[lane] = limiter.purse(*self.keys, *limiter.common_keys(), *of_lane)
+            purse = self._purses[lane] = limiter.purse(*self._paid_from(lane))
         return purse
+
+    def _paid_from(self, lane: Lane | None) -> tuple[BucketKey, ...]:
+        limiter = self._bench.limiter
+        of_lane = () if lane is None else limiter.lane_keys(lane.workspace_id, lane.destination_group)
+        return (*self.keys, *limiter.common_keys(), *of_lane)
 
     def _lacks_tokens(self, job: Job, *, marked: bool = False) -> None:
         """Where this worker or all mails have none left, the job is the next; where its lane has none, it makes room."""
@@ -355,13 +365,15 @@ class Worker:
             self._bench.warming.settled(mail.job, outcome)
         if isinstance(outcome, RelayDown):
             self._refused(outcome.text, person_must_act=outcome.person_must_act)
-        sent = self._bench.settling.settle(
-            mail.job, outcome, mail.message_id, mail.began, may_try_again=not self._stopping
-        )
+        heartbeat = self._bench.heartbeat
+        may_try_again = not self._stopping and heartbeat.holds and heartbeat.daemon_id == mail.daemon_id
+        sent = self._bench.settling.settle(mail.job, outcome, mail.message_id, mail.began, may_try_again=may_try_again)
         if sent:
             self.sent += 1
-        else:
+        elif sent is not None:
             self.failed += 1
+        elif isinstance(outcome, Broken) and not outcome.begun:
+            self._bench.limiter.give_back(*self._paid_from(mail.job.lane))
 
     async def _hang_up(self) -> None:
         session, self._session = self._session, None

@@ -59,6 +59,15 @@ class Session(Protocol):
             timeout: seconds for all of that.
         """
 
+    def recall(self, why: str) -> None:
+        """Take back the mails in line, of which nothing has left; they end in their turn as Broken, not begun.
+
+        The session does so by itself where a refusal must be heeded first: a policy, a relay that takes nothing.
+
+        Args:
+            why: for the record.
+        """
+
     def abort(self) -> None:
         """Drop the connection at once. Nothing buffered may leave any more; unfinished mails end as Broken or Lost."""
 

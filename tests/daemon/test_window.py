@@ -39,7 +39,7 @@ class Connection:
         while window.has_room(self.as_session()):
             ending = Ending(asyncio.get_running_loop())
             self.endings.append(ending)
-            window.add(OnTheWay(made_up(len(self.endings)), "", 0.0, ending))
+            window.add(OnTheWay(made_up(len(self.endings)), "", 0.0, 1, ending))
         return len(self.endings) - before
 
     def end(self, count: int = 1) -> None:
@@ -79,6 +79,16 @@ async def test_at_first_no_more_are_submitted_than_keep_the_connection_busy(conn
 async def test_a_session_that_takes_no_more_is_given_no_more(connection: Connection) -> None:
     connection.reads = False
     assert connection.fill(Window()) == 0
+
+
+async def test_an_end_is_settled_before_further_mails_are_begun(connection: Connection) -> None:
+    window = Window()
+    connection.fill(window)
+    connection.end(connection.window)
+
+    assert connection.fill(window) == 0
+    assert len(list(window.ended())) == connection.window
+    assert connection.fill(window) == connection.window
 
 
 async def test_behind_a_fast_relay_s_window_mails_stand_in_line_and_the_next_are_begun_when_they_have_left(

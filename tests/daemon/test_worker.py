@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from mailworkers.daemon.heartbeat import Heartbeat
 from mailworkers.daemon.outcomes import CLOSING_SECONDS, JITTER
 from mailworkers.settings import Settings
 from tests.support.daemon import free_port
@@ -30,6 +33,21 @@ async def refuse_at_mail(talk: Talk) -> None:
     await talk.expect("MAIL")
     await talk.send("530 5.7.0 authenticate first")
     await talk.until_gone()
+
+
+async def until_quit(talk: Talk, reply: Callable[[int], Awaitable[str]]) -> None:
+    """Take mails, each answered with the reply to its number, until the other side says QUIT."""
+    number = 0
+    while (await talk.reader.readuntil(b"\n")).startswith(b"MAIL"):
+        await talk.send("250 2.1.0 ok")
+        await talk.expect("RCPT")
+        await talk.send("250 2.1.5 ok")
+        await talk.expect("DATA")
+        await talk.send("354 go on")
+        await talk.content()
+        await talk.send(await reply(number))
+        number += 1
+    await talk.send("221 2.0.0 bye")
 
 
 async def take_one(talk: Talk) -> None:
@@ -95,3 +113,82 @@ async def test_mails_in_line_behind_one_that_a_relay_closed_under_are_not_put_of
         began = time.monotonic()
         await eventually(sent, "all have gone")
         assert time.monotonic() - began < CLOSING_SECONDS * (1 - JITTER)
+
+
+@pytest.mark.one_loop
+@pytest.mark.parametrize(("offer", "most"), [("8BITMIME", 1), ("PIPELINING", 3)])
+async def test_a_policy_that_begins_in_the_middle_costs_no_more_mails_than_are_under_way(
+    settings: Settings, app_connection: Any, offer: str, most: int
+) -> None:
+    # given a fast relay that has taken so many that others stand in line, and refuses all from then on
+    async def answer(number: int) -> str:
+        return "250 2.0.0 taken" if number < MAILS else "550 5.7.1 the sender is blocked by policy"
+
+    async def block(talk: Talk) -> None:
+        await talk.greet(offer)
+        await until_quit(talk, answer)
+
+    async with HostileServer(block) as relay, running_daemon(to(settings, relay.port)):
+        await insert(app_connection, MAILS * 2)
+
+        async def counts() -> dict[str, int]:
+            rows = await app_connection.fetch(
+                "SELECT status, count(*) AS n FROM mailworkers.email_job_status GROUP BY status"
+            )
+            return {row["status"]: row["n"] for row in rows}
+
+        async def resting() -> bool:
+            now = await counts()
+            return now.get("failed", 0) > 0 and set(now) <= {"sent", "failed", "waiting"}
+
+        # then the others wait; jobs of a claim that was under way have found it out once more
+        await eventually(resting, "the lane rests")
+        assert (await counts())["failed"] <= 2 * most
+
+
+@pytest.mark.one_loop
+async def test_what_stands_in_line_does_not_leave_after_the_lease_was_lost(
+    settings: Settings, app_connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a fast relay that stalls while mails stand in line
+    stalled, go_on = asyncio.Event(), asyncio.Event()
+    taken: list[int] = []
+
+    async def answer(number: int) -> str:
+        taken.append(number)
+        if number == MAILS:
+            stalled.set()
+            await go_on.wait()
+        return "250 2.0.0 taken"
+
+    async def stall(talk: Talk) -> None:
+        await talk.greet("8BITMIME")
+        await until_quit(talk, answer)
+
+    hearts: list[Heartbeat] = []
+    made = Heartbeat.__init__
+
+    def keep(self: Heartbeat, *args: Any) -> None:
+        made(self, *args)
+        hearts.append(self)
+
+    monkeypatch.setattr(Heartbeat, "__init__", keep)
+    async with HostileServer(stall) as relay, running_daemon(to(settings, relay.port)):
+        await insert(app_connection, MAILS * 2)
+        async with asyncio.timeout(10):
+            await stalled.wait()
+        held = len(taken)
+
+        # when the lease is lost, and found to be so, before the relay goes on
+        [heart] = hearts
+        monkeypatch.setattr(Heartbeat, "holds", property(lambda _self: False))
+        heart._lose()
+        go_on.set()
+
+        # then all that stood in line has come back, and none of it has left
+        async def given_back() -> bool:
+            under_way = "SELECT count(*) FROM mailworkers.email_job_status WHERE status = 'sending'"
+            return bool(await app_connection.fetchval(under_way) == 0)
+
+        await eventually(given_back, "nothing is under way")
+        assert len(taken) == held

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
-from collections import deque
 
 from mailworkers.mail.message import WireMail
 from mailworkers.replies import Broken, Outcome, Stage
 from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.ending import Ending
+from mailworkers.transports.smtp.backlog import Backlog, holds_up_the_line
 from mailworkers.transports.smtp.outlet import Outlet
 from mailworkers.transports.smtp.parser import ReplyParser
 from mailworkers.transports.smtp.timeouts import StageTimeouts
@@ -70,11 +70,8 @@ class SmtpSession(asyncio.Protocol):
             Stage.FINAL: timeouts.final,
         }
         self._mails_left = mails
-        self._unfinished: deque[Transaction] = deque()
-        self._unbegun: deque[Transaction] = deque()
+        self._backlog = Backlog(self.window)
         self._latest: Transaction | None = None  # the last whose commands left
-        self._octets = 0
-        self._underway = 0  # unfinished mails that have begun
         self._served = 0
         self._ended = ""
         self._closing = False
@@ -99,9 +96,9 @@ class SmtpSession(asyncio.Protocol):
 
     def ready(self) -> bool:
         return (
-            len(self._unfinished) < self.window + self.line
+            len(self._backlog) < self.window + self.line
             and not self._outlet.paused
-            and (self._octets < MAX_BYTES_ON_THE_WAY or not self._unfinished)
+            and (self._backlog.octets < MAX_BYTES_ON_THE_WAY or not self._backlog)
             and self.usable
         )
 
@@ -112,12 +109,9 @@ class SmtpSession(asyncio.Protocol):
             self._settle(ending, prepared)
             return ending
         self._mails_left -= 1
-        if not self._unfinished:
+        if not self._backlog:
             self._progress = self._loop.time()
-        transaction = self._transaction(prepared, ending, deadline)
-        self._octets += transaction.size
-        self._unfinished.append(transaction)
-        self._unbegun.append(transaction)
+        self._backlog.add(self._transaction(prepared, ending, deadline))
         self._idle_since = None
         self._begin()
         self._flush_soon()
@@ -128,7 +122,7 @@ class SmtpSession(asyncio.Protocol):
         self._closing = True
         try:
             async with asyncio.timeout(timeout):
-                if self._unfinished:
+                if self._backlog:
                     self._emptied = self._loop.create_future()
                     await self._emptied
                 if not self._ended:
@@ -137,6 +131,9 @@ class SmtpSession(asyncio.Protocol):
             pass
         finally:
             self.abort()
+
+    def recall(self, why: str) -> None:
+        self._backlog.recall(why)
 
     def abort(self) -> None:
         self._end("the connection was given up", bystanders=True)
@@ -153,12 +150,12 @@ class SmtpSession(asyncio.Protocol):
 
     def _settle(self, ending: Ending, outcome: Outcome) -> None:
         """End a mail that needs no relay, after those that were submitted before it."""
-        if not self._unfinished:
+        if not self._backlog:
             ending.settle(outcome)
             return
         transaction = Transaction(None, ending, math.inf)
         transaction.settled = outcome
-        self._unfinished.append(transaction)
+        self._backlog.add(transaction)
 
     # What leaves ------------------------------------------------------------------------------------------------
 
@@ -172,14 +169,12 @@ class SmtpSession(asyncio.Protocol):
 
     def _begin(self) -> None:
         """Put the commands of every mail whose turn has come into the next write."""
-        while self._unbegun and self._may_begin():
-            transaction = self._unbegun.popleft()
+        while self._backlog.has_turn and self._may_begin():
+            transaction = self._backlog.begin()
             prepared = transaction.prepared
             assert prepared is not None
             previous = self._latest
             self._latest = transaction
-            transaction.begun = True
-            self._underway += 1
             if previous is not None and (previous.open_at_relay or (previous.chunked and not previous.done)):
                 transaction.resetting = True
                 self._outlet.add(b"RSET\r\n", 1)
@@ -201,10 +196,7 @@ class SmtpSession(asyncio.Protocol):
         self._outlet.flush()
 
     def _may_begin(self) -> bool:
-        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal. What stands
-        in line behind the window is not in doubt should the connection break."""
-        if self._underway >= self.window:
-            return False
+        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal."""
         previous = self._latest
         if previous is None or previous.done:
             return True
@@ -253,11 +245,11 @@ class SmtpSession(asyncio.Protocol):
             self._progress = self._loop.time()
             self._begin()
             self._outlet.flush()
-            if not self._unfinished:
+            if not self._backlog:
                 self._idle_since = self._progress
 
     def _take(self, code: int, text: bytes) -> None:
-        head = self._unfinished[0] if self._unfinished else None
+        head = self._backlog.head
         if self._outlet.owed == 0 or head is None:
             self._unasked(head, code, text)
             return
@@ -272,7 +264,7 @@ class SmtpSession(asyncio.Protocol):
                     self._add_next_command(head)
             case Verdict.DONE:
                 assert outcome is not None
-                self._finish(head, outcome)
+                self._finish(outcome)
             case Verdict.SEND_CONTENT:
                 assert head.prepared is not None
                 self._add_content(head, head.prepared.content)
@@ -288,7 +280,7 @@ class SmtpSession(asyncio.Protocol):
         elif code == 421:
             self._told_to_go(head, text)
         elif head is not None and head.content_begun and not head.handed and code >= 400:
-            self._finish(head, head.refused(code, text))
+            self._finish(head.refused(code, text))
             self._end("the relay refused the mail before while it was being sent", bystanders=True)
         else:
             self._end(f"the relay answered {code} without being asked", bystanders=head is None)
@@ -301,7 +293,7 @@ class SmtpSession(asyncio.Protocol):
         """
         fresh = self._served == 0
         if head is not None and (fresh or head.stage is Stage.FINAL or head.asked_for_less(421, text)):
-            self._finish(head, head.refused(421, text))
+            self._finish(head.refused(421, text))
         self._end("the relay closed the connection (421)", told=True, bystanders=True)
 
     def eof_received(self) -> None:
@@ -323,22 +315,18 @@ class SmtpSession(asyncio.Protocol):
 
     # How a mail and the connection end ----------------------------------------------------------------------------
 
-    def _finish(self, head: Transaction, outcome: Outcome) -> None:
+    def _finish(self, outcome: Outcome) -> None:
+        """The head has its last reply; with it end those behind it that need none."""
         self._served += 1
-        self._conclude(head, outcome)
-        while self._unfinished and self._unfinished[0].settled is not None:
-            settled = self._unfinished[0]
-            self._conclude(settled, settled.settled)
+        if holds_up_the_line(outcome):
+            self._backlog.recall("a mail before it was refused in a way that concerns it")
+        self._conclude(outcome)
+        while (head := self._backlog.head) is not None and head.settled is not None:
+            self._conclude(head.settled)
 
-    def _conclude(self, head: Transaction, outcome: Outcome | None) -> None:
-        self._unfinished.popleft()
-        self._octets -= head.size
-        self._underway -= head.begun
-        head.done = True
-        head.prepared = None
-        assert outcome is not None
-        head.ending.settle(outcome)
-        if self._emptied is not None and not self._unfinished and not self._emptied.done():
+    def _conclude(self, outcome: Outcome) -> None:
+        self._backlog.end().ending.settle(outcome)
+        if self._emptied is not None and not self._backlog and not self._emptied.done():
             self._emptied.set_result(None)
 
     def _end(self, why: str, *, relay_left: bool = False, told: bool = False, bystanders: bool = False) -> None:
@@ -358,13 +346,11 @@ class SmtpSession(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         first = True
-        while self._unfinished:
-            head = self._unfinished[0]
+        while (head := self._backlog.head) is not None:
             kept = relay_left and self._served > 0 and head.replies == 0
             closing = bystanders or not first or kept
-            self._conclude(head, head.settled or head.interrupted(why, closing=closing, told=told))
+            self._conclude(head.settled or head.interrupted(why, closing=closing, told=told))
             first = False
-        self._unbegun.clear()
 
     # When to give up ----------------------------------------------------------------------------------------------
 
@@ -374,26 +360,21 @@ class SmtpSession(asyncio.Protocol):
 
     def _on_tick(self) -> None:
         self._timer = None
-        if not self._unfinished:
+        if not self._backlog:
             return
         now = self._loop.time()
-        self._leave_line(now)
+        self._backlog.recall("the mail's deadline passed in line", before=now)
         if now >= self._progress + self._patience():
             self._end(f"{self._waiting_for()} within {self._patience():g} s")
-        elif now >= min(mail.deadline for mail in self._unfinished if mail.settled is None):
+        elif now >= self._backlog.deadline:
             self._end("the mail's deadline passed")
         else:
             self._watch()
 
-    def _leave_line(self, now: float) -> None:
-        """Mails whose deadline passed in line end in their turn: to drop the connection would leave others in doubt."""
-        for mail in [mail for mail in self._unbegun if now >= mail.deadline]:
-            self._unbegun.remove(mail)
-            mail.settled = mail.interrupted("the mail's deadline passed in line", closing=True)
-
     def _patience(self) -> float:
         """How long the first unfinished mail's stage may take, in seconds since the last progress."""
-        head = self._unfinished[0]
+        head = self._backlog.head
+        assert head is not None
         if head.resetting:
             return self._timeouts.rset
         if self._outlet.stuck and head.content_begun and not head.handed:
@@ -401,7 +382,8 @@ class SmtpSession(asyncio.Protocol):
         return self._stage_timeout[head.stage]
 
     def _waiting_for(self) -> str:
-        head = self._unfinished[0]
+        head = self._backlog.head
+        assert head is not None
         if head.content_begun and not head.handed:
             return "the relay did not read on"
         return f"the relay gave no answer to {'RSET' if head.resetting else head.stage.name}"

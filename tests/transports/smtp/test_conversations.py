@@ -78,7 +78,8 @@ class TestPipelining:
             await talk.mail()
 
         async with HostileServer(greeting(Mode.PIPELINING, refuse)) as server, a_session(server.port) as session:
-            refused, accepted = await send(session, a_mail(1), a_mail(2))
+            [refused] = await send(session, a_mail(1))
+            [accepted] = await send(session, a_mail(2))
 
             assert isinstance(refused, Rejected)
             assert refused.policy

@@ -313,7 +313,7 @@ async def test_a_mail_whose_deadline_passes_in_line_ends_in_its_turn_and_puts_no
         [last] = submit(session, a_mail(3))
 
         # when the deadline of one behind it passes, and the relay answers then
-        await eventually(lambda: late not in {mail.ending for mail in session._unbegun}, "it has left the line")
+        await eventually(lambda: session._backlog.in_line == 1, "it has left the line")
         answer.set()
 
         # then only that one has not gone
@@ -324,3 +324,48 @@ async def test_a_mail_whose_deadline_passes_in_line_ends_in_its_turn_and_puts_no
             assert not outcome.begun
             assert isinstance(await last, Accepted)
         assert session.usable
+
+
+class TestRecall:
+    @EVERY_MODE
+    async def test_what_stands_in_line_ends_behind_what_is_under_way_and_the_connection_stays(self, mode: Mode) -> None:
+        # given a relay that has as much as may be under way
+        async with Sink() as sink, a_session(sink.port, mode) as session:
+            endings = submit(session, *[a_mail(n) for n in range(MOST_AT_ONCE)])
+            session.recall("told so")
+
+            # then only that is sent, and the next mail goes the same way
+            outcomes = await asyncio.gather(*endings)
+            sent = [outcome for outcome in outcomes if isinstance(outcome, Accepted)]
+            assert outcomes[len(sent) :] == [Broken(Stage.MAIL, "told so", closing=True, begun=False)] * (
+                MOST_AT_ONCE - len(sent)
+            )
+            assert len(sent) == len(sink.mails) == (WINDOWS[mode] if mode is Mode.CHUNKING else 1)
+            assert isinstance((await send(session, a_mail(99)))[0], Accepted)
+
+    @EVERY_MODE
+    @pytest.mark.parametrize("refusal", ["550 5.7.1 refused by policy", "530 5.7.0 log in first"])
+    async def test_a_refusal_that_must_be_heeded_first_takes_the_line_back(self, mode: Mode, refusal: str) -> None:
+        async with (
+            Sink(refusals={"bob@example.org": refusal}) as sink,
+            a_session(sink.port, mode) as session,
+        ):
+            mails = [a_mail(n, to=["bob@example.org"]) for n in range(MOST_AT_ONCE)]
+
+            outcomes = await asyncio.gather(*submit(session, *mails))
+
+            in_line = [outcome for outcome in outcomes if isinstance(outcome, Broken) and not outcome.begun]
+            assert MOST_AT_ONCE - len(in_line) <= WINDOWS[mode]
+            assert session.usable
+
+    async def test_a_refusal_of_one_recipient_leaves_the_line_as_it_is(self) -> None:
+        async with (
+            Sink(refusals={"bob@example.org": "550 5.1.1 no such user"}) as sink,
+            a_session(sink.port, Mode.PIPELINING) as session,
+        ):
+            first, *others = await asyncio.gather(
+                *submit(session, a_mail(1, to=["bob@example.org"]), *[a_mail(n) for n in range(2, 6)])
+            )
+
+            assert isinstance(first, Rejected)
+            assert all(isinstance(outcome, Accepted) for outcome in others)
