@@ -100,6 +100,8 @@ def import_(  # noqa: PLR0913 -- a command's options are its arguments
         raise
     finally:
         screen.close()
+    if done.unfit:
+        say(done.unfit_told)
     if as_json:
         print_json({**_as_json(done), "rejects_file": None if rejects is None else str(rejects)})
     else:
@@ -262,7 +264,7 @@ def _as_json(done: Progress) -> dict[str, Any]:
         "rows_before": done.before,
         "seconds": round(done.seconds, 3),
         "rows_per_second": round(done.rows_per_second, 1),
-        "notes": list(done.notes),
+        "notes": [*done.notes, *([done.unfit_told] if done.unfit else [])],
     }
 
 

@@ -14,6 +14,7 @@ from mailworkers.cli.output import say, span
 from mailworkers.leads.importing import Progress as Done
 
 PLAIN_LINE_SECONDS = 2.0  # how often a line tells the progress where no bar can
+EARLY_SECONDS = 1.0  # an import that lasts longer tells what goes wrong before its end
 BAR_SECONDS = 0.1  # more often nobody can read it
 
 
@@ -26,11 +27,15 @@ class ImportScreen:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._shown = 0.0
+        self._warned = False
 
     def progressed(self, done: Done) -> None:
         """It began, or went on."""
         self.rows = done.rows
         now = time.monotonic()
+        if done.unfit and not self._warned and done.seconds >= EARLY_SECONDS:
+            self._warned = True
+            say(f"so far, {done.unfit_told}")
         if not self._shown:
             self._begin(done)
             self._shown = now

@@ -40,8 +40,13 @@ def told(head: bytes, name: str, wanted: Wanted) -> Form:
     Raises:
         LeadsError: it is empty, no text, or no list of contacts.
     """
-    chosen = encoding.known(wanted.encoding) if wanted.encoding else encoding.told(head, name)
-    notes = (f"read as {chosen}: it is not UTF-8",) if chosen == encoding.WESTERN and not wanted.encoding else ()
+    notes: tuple[str, ...] = ()
+    if wanted.encoding:
+        chosen, notes = encoding.asked(head, name, wanted.encoding)
+    else:
+        chosen = encoding.told(head, name)
+        if chosen == encoding.WESTERN:
+            notes = (f"read as {chosen}: it is not UTF-8",)
     text = head.decode(chosen, "replace").removeprefix("\ufeff")
     if not text.strip():
         raise LeadsError(f"{name} is empty", "Give a file whose first line holds the columns' titles")

@@ -12,8 +12,9 @@ from typing import Final
 from mailworkers.db.pool import Database
 from mailworkers.errors import DatabaseError, LeadsError
 from mailworkers.leads import chunk as chunks
-from mailworkers.leads import columns, ledger, source
+from mailworkers.leads import columns, encoding, ledger, source
 from mailworkers.leads.chunk import Chunk, Gathering
+from mailworkers.leads.fields import NO_TEXT
 from mailworkers.leads.form import Form, told
 from mailworkers.leads.ledger import Account, Wanted
 from mailworkers.leads.lines import Block, Lines
@@ -31,7 +32,8 @@ class Progress:
     """How far an import is, each row counted once, by what became of it.
 
     `updated` and `kept` had been the workspace's leads before this import, `duplicates` came with an earlier row of it. `before` rows
-    were committed by earlier runs of the command. `bytes_total` is None where nobody knows it; `seconds` are this run's.
+    were committed by earlier runs of the command. `unfit` of the refused rows, in this run, do not fit `encoding`, in which the file
+    is read. `bytes_total` is None where nobody knows it; `seconds` are this run's.
     """
 
     import_id: int
@@ -46,6 +48,13 @@ class Progress:
     bytes_total: int | None
     seconds: float
     notes: tuple[str, ...] = ()
+    encoding: str = ""
+    unfit: int = 0
+
+    @property
+    def unfit_told(self) -> str:
+        """A sentence about the rows that do not fit the encoding; empty where all do."""
+        return encoding.unfit(self.unfit, self.rows - self.before, self.encoding) if self.unfit else ""
 
     @property
     def rows_per_second(self) -> float:
@@ -77,7 +86,7 @@ async def import_leads(
         form = told(head, opened.name, wanted)
         target, account = await ledger.open_account(database, wanted, opened, head)
         reading = _Reading(Lines(opened, head, form.encoding), form, account, ledger.differs(account, opened))
-        progress = _beginning(account, opened.size, form.notes)
+        progress = _beginning(account, opened.size, form)
         on_progress(progress)
         strangers = Strangers(empty=not await database.claims.fetchval("leads/any", wanted.workspace))
         return await _merged(database, target, strangers, reading, progress, on_progress)
@@ -213,14 +222,16 @@ def _check_names(wanted: Wanted) -> None:
             raise LeadsError(f"the {what}'s name must be one line of 1 to {most} characters")
 
 
-def _beginning(account: Account, size: int | None, notes: tuple[str, ...]) -> Progress:
+def _beginning(account: Account, size: int | None, form: Form) -> Progress:
     return Progress(
         account.import_id, account.rows, account.accepted, account.updated, account.kept, account.duplicates, account.refused,
-        before=account.rows, bytes_read=0, bytes_total=size, seconds=0.0, notes=notes,
+        before=account.rows, bytes_read=0, bytes_total=size, seconds=0.0, notes=form.notes,
+        encoding=form.encoding,
     )  # fmt: skip
 
 
 def _added(progress: Progress, outcome: Outcome, chunk: Chunk, seconds: float) -> Progress:
     counts = {name: getattr(progress, name) + getattr(outcome, name) for name in outcome.__slots__}
     rows = progress.rows + sum(getattr(outcome, name) for name in outcome.__slots__)
-    return replace(progress, rows=rows, bytes_read=chunk.bytes_read, seconds=seconds, **counts)
+    unfit = progress.unfit + sum(reject.reason == NO_TEXT for reject in chunk.rejects)
+    return replace(progress, rows=rows, bytes_read=chunk.bytes_read, seconds=seconds, unfit=unfit, **counts)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mailworkers.cli.leads_screen import EARLY_SECONDS, ImportScreen
+from mailworkers.leads.importing import Progress
 from tests.cli.conftest import Command, Sql
 from tests.support.program import END_SECONDS, started
 from tests.support.waiting import wait_until
@@ -60,6 +63,37 @@ def test_counts_come_as_json(on_database: Command, contacts: Path) -> None:
     }  # fmt: skip
     again = on_database("leads", "import", str(contacts), "--json", "--on-existing", "keep", *MAPPED).json
     assert (again["accepted"], again["kept"], again["duplicates"]) == (0, 3, 0)
+
+
+def test_rows_that_do_not_fit_the_encoding_are_told_at_the_end(on_database: Command, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("email,city\nann@a.example,Köln\nbo@a.example,Fürth\ncy@a.example,Bonn\n", encoding="latin-1")
+
+    ended = on_database("leads", "import", str(path), "--encoding", "utf-8")
+
+    assert ended.code == 0
+    assert ended.err == (
+        "mailworkers: 2 of 3 rows are not valid UTF-8 and are refused: give the file's own encoding, such as "
+        "--encoding cp1252 or --encoding latin-1, and import it again\n"
+    )
+    told = on_database("leads", "import", str(path), "--encoding", "ascii", "--json").json
+    assert (told["refused"], len(told["notes"])) == (2, 1)
+    assert "2 of 3 rows are not valid ASCII" in told["notes"][0]
+    mended = on_database("leads", "import", str(path), "--encoding", "cp1252", "--json").json
+    assert (mended["accepted"], mended["updated"], mended["notes"]) == (2, 1, [])
+
+
+def test_a_long_import_tells_once_and_early_of_rows_that_do_not_fit(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = ImportScreen()
+    begun = Progress(1, 0, 0, 0, 0, 0, 0, before=0, bytes_read=0, bytes_total=None, seconds=0.0, encoding="ascii")
+    screen.progressed(begun)
+    screen.progressed(replace(begun, rows=1000, refused=7, unfit=7, seconds=EARLY_SECONDS / 2))
+    assert capsys.readouterr().err == ""
+    for rows in (2000, 3000):
+        screen.progressed(replace(begun, rows=rows, refused=9, unfit=9, seconds=EARLY_SECONDS))
+    screen.close()
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("mailworkers: so far, 9 of 2,000 rows are not valid ASCII")
 
 
 def test_a_lead_is_forgotten(on_database: Command, contacts: Path, sql: Sql) -> None:

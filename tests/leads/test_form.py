@@ -100,3 +100,31 @@ def test_columns_are_found_in_any_case(header: list[str], mapping: dict[str, str
 def test_columns_that_cannot_be_told_apart_are_refused(header: list[str], mapping: dict[str, str], said: str) -> None:
     with pytest.raises(LeadsError, match=said):
         columns.columns(header, mapping)
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted", "said"),
+    [
+        ("utf-8", "utf-16", "list.csv is not utf-16: it holds no zero bytes"),
+        ("utf-16", "utf-8", "list.csv is UTF-16, not utf-8"),
+        ("utf-8", "rot13", "no encoding rot13"),
+        ("utf-8", "idna", "no encoding idna"),
+    ],
+)
+def test_an_encoding_that_cannot_be_is_refused(written: str, wanted: str, said: str) -> None:
+    with pytest.raises(LeadsError, match=said):
+        encoding.asked("email,name\nann@b.example,Zoë\n".encode(written), "list.csv", wanted)
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted", "doubted"),
+    [("utf-8", "latin-1", True), ("utf-8", "utf8", False), ("latin-1", "latin-1", False), ("utf-16", "utf-16", False)],
+)
+def test_utf_8_that_is_to_be_read_as_something_else_is_doubted(written: str, wanted: str, doubted: bool) -> None:
+    _, notes = encoding.asked("email,name\nann@b.example,Zoë\n".encode(written), "list.csv", wanted)
+    assert [("looks like UTF-8" in note) for note in notes] == [True] * doubted
+
+
+def test_a_workbook_is_none_whatever_encoding_is_named() -> None:
+    with pytest.raises(LeadsError, match="Excel"):
+        encoding.asked(b"PK\x03\x04", "list.csv", "latin-1")
