@@ -96,12 +96,12 @@ async def _list(settings: Settings, limit: int) -> list[WorkspaceLine]:
 
 async def _weigh(settings: Settings, workspace: str, weight: float) -> WorkspaceLine:
     async with opened(settings) as database:
-        return await workspaces.weigh(database.claims, workspace, weight)
+        return await workspaces.weigh(database, workspace, weight)
 
 
 async def _pause(settings: Settings, workspace: str, why: str | None) -> WorkspaceLine:
     async with opened(settings) as database:
-        return await workspaces.pause(database.claims, workspace, why)
+        return await workspaces.pause(database, workspace, why)
 
 
 async def _resume(settings: Settings, workspace: str) -> WorkspaceLine | None:

@@ -100,6 +100,8 @@ def reason(refusal: asyncpg.PostgresError) -> str:
     sentences = (asyncpg.CheckViolationError, asyncpg.UniqueViolationError)
     if isinstance(refusal, sentences) and " " in (refusal.constraint_name or ""):
         return str(refusal.constraint_name)
+    if isinstance(refusal, asyncpg.CharacterNotInRepertoireError) and str(refusal).endswith("0x00"):
+        return "it holds a zero byte, which no text in PostgreSQL can hold"
     return str(refusal).splitlines()[0]
 
 

@@ -32,6 +32,13 @@ FRESH_SECONDS = (
 KEPT_LETTERS = 4096  # the templates of the campaigns and applications under way: a tenant has a few, of thousands
 KEPT_CHARS = 8 * 1024 * 1024  # of their sources; compiled, a template takes about ten times its source
 COMPILE_SECONDS = 10.0  # in a thread; the slowest that is accepted takes half a second
+# What to do, by how a constraint's sentence begins.
+_HINTS = (
+    ("name", "Choose another name, such as welcome-2"),
+    ("subject", "Give another --subject"),
+    ("workspace_id", "Give another --workspace"),
+    ("it holds a zero byte", "Save the letter's files as UTF-8 text"),
+)
 _PINNED = re.compile(r"([^@]*)@([1-9][0-9]{0,8})(?:\+([1-9][0-9]{0,17})\.([1-9][0-9]{0,8}))?")
 
 
@@ -96,7 +103,7 @@ async def save(database: Database, workspace_id: str, source: TemplateSource) ->
         try:
             return int(await connection.fetchval(database.queries["templates/save"], workspace_id, source.name, *parts))
         except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as refusal:
-            raise RowRefused(f"the database refused the template: {reason(refusal)}") from None
+            raise _refused(source.name, workspace_id, reason(refusal)) from None
 
 
 async def read(gateway: Gateway, workspace_id: str, reference: Reference) -> TemplateSource | None:
@@ -240,6 +247,14 @@ def _nowhere(reference: str, workspace_id: str) -> TemplateError:
     return TemplateError(
         f"template {shown(reference)} does not exist in workspace {shown(workspace_id)}",
         "Save it with `mailworkers templates save`",
+    )
+
+
+def _refused(name: str, workspace_id: str, why: str) -> RowRefused:
+    hint = next((hint for begins, hint in _HINTS if why.startswith(begins)), "")
+    return RowRefused(
+        f"template {shown(name)} was not saved in workspace {shown(workspace_id)}: {why.replace('name: ', 'its name may have ')}",
+        hint,
     )
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from mailworkers.db.pool import Gateway
+import asyncpg
+
+from mailworkers.db.pool import Database, Gateway
+from mailworkers.queue.insert import RowRefused, reason
+from mailworkers.queue.templates import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +27,38 @@ async def list_workspaces(database: Gateway, most: int) -> list[WorkspaceLine]:
     return [WorkspaceLine(**row) for row in await database.fetch("workspaces/list", most)]
 
 
-async def weigh(database: Gateway, workspace: str, weight: float) -> WorkspaceLine:
-    """Give it a weight, between 0.01 and 100. Raises as `Gateway.fetch`."""
-    (row,) = await database.fetch("workspaces/weigh", workspace, weight)
-    return WorkspaceLine(**row)
+async def weigh(database: Database, workspace: str, weight: float) -> WorkspaceLine:
+    """Give it a weight, between 0.01 and 100.
+
+    Raises:
+        RowRefused: a constraint says what is wrong with its name.
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    return await _written(database, "workspaces/weigh", workspace, weight)
 
 
-async def pause(database: Gateway, workspace: str, why: str | None) -> WorkspaceLine:
-    """Claim nothing of it from now on. Raises as `Gateway.fetch`."""
-    (row,) = await database.fetch("workspaces/pause", workspace, why)
-    return WorkspaceLine(**row)
+async def pause(database: Database, workspace: str, why: str | None) -> WorkspaceLine:
+    """Claim nothing of it from now on.
+
+    Raises:
+        RowRefused: a constraint says what is wrong with its name, or with why.
+        DatabaseUnavailable, DatabaseRefused: as every call of a gateway.
+    """
+    return await _written(database, "workspaces/pause", workspace, why)
 
 
 async def resume(database: Gateway, workspace: str) -> WorkspaceLine | None:
     """Let it go on; None where it was not paused. Raises as `Gateway.fetch`."""
     rows = await database.fetch("workspaces/resume", workspace)
     return WorkspaceLine(**rows[0]) if rows else None
+
+
+async def _written(database: Database, query: str, workspace: str, value: float | str | None) -> WorkspaceLine:
+    async with database.claims.connection(f"the query {query}") as connection:
+        try:
+            row = await connection.fetchrow(database.queries[query], workspace, value)
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as refusal:
+            why = reason(refusal)
+            hint = "Shorten --why, or put it on one line" if why.startswith("why") else "Check the workspace's name"
+            raise RowRefused(f"workspace {shown(workspace)} was not changed: {why}", hint) from None
+    return WorkspaceLine(**row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import Command, Sql
 
 
@@ -21,3 +23,19 @@ def test_a_workspace_is_weighed_paused_and_goes_on(on_database: Command, sql: Sq
 
 def test_a_weight_has_its_bounds(on_database: Command) -> None:
     assert on_database("workspaces", "set", "shop", "--weight", "0").code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("set", "", "--weight", "2"), 'workspace "" was not changed: workspace_id must be one line of 1 to 100 characters. Check'),
+        (("pause", "a\nb"), 'workspace "a\\nb" was not changed: workspace_id must be one line'),
+        (("pause", "shop", "--why", "x" * 201), 'workspace "shop" was not changed: why must be one line of at most 200 characters. Shorten'),
+    ],
+)  # fmt: skip
+def test_what_a_workspace_cannot_have_is_said_in_a_sentence(
+    on_database: Command, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = on_database("workspaces", *arguments)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (65, "", 1)
+    assert ended.err.startswith(f"mailworkers: {said}")
