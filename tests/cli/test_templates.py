@@ -57,7 +57,7 @@ def test_a_mistake_is_pointed_at(on_database: Command, tmp_path: Path, sql: Sql)
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (("save", "a b", "--subject", "x", "--html", "{html}"), 65, "name: 1 to 100 letters"),
+        (("save", "a b", "--subject", "x", "--html", "{html}"), 65, "its name may have 1 to 100 letters"),
         (("save", "a", "--subject", "x"), 2, "--html FILE, --text FILE or both"),
         (("save", "a", "--subject", "x", "--html", "{html}.no"), 65, "No such file"),
         (("save", "a", "--subject", "x", "--text", "{bytes}"), 65, "is not UTF-8 at octet 3"),

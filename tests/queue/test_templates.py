@@ -110,7 +110,7 @@ async def test_a_bad_template_is_refused_with_the_reason(
 async def test_what_no_daemon_could_render_is_not_saved(database: Database) -> None:
     with pytest.raises(TemplateError, match="there is no filter 'uper'"):
         await save(database, "default", source("{{ name|uper }}"))
-    with pytest.raises(RowRefused, match="its name may have 1 to 100 letters.* Choose another name"):
+    with pytest.raises(RowRefused, match=r"its name may have 1 to 100 letters.* Choose another name"):
         await save(database, "default", TemplateSource("a b", 0, "s", "t"))
     with pytest.raises(RowRefused, match=r'"welcome" .* in workspace "": workspace_id .* Give another --workspace'):
         await save(database, "", TemplateSource("welcome", 0, "s", "t"))
