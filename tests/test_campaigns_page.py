@@ -70,6 +70,19 @@ async def owner(database_url: str) -> AsyncIterator[Any]:
     await connection.close(timeout=CONNECT_SECONDS)
 
 
+def pattern_of(line: str) -> str:
+    """What finds a line of the page in an output whose blanks are single: times and speeds differ from run to run."""
+    pattern = re.escape(" ".join(line.split()))
+    for varying in (
+        r"\d{4}\\-\d\d\\-\d\d\\ \d\d:\d\d:\d\d",  # a moment
+        r"[\d,.\\]+(?=\\ s\b)",  # seconds
+        r"[\d,]+(?=\\ (?:leads|mails)/s)",
+        r"(?<=rows/s\\ )[\d,]+",
+    ):
+        pattern = re.sub(varying, r"[-\\d,.: ]+", pattern)
+    return pattern
+
+
 @pytest.mark.one_loop
 async def test_a_reader_who_runs_its_commands_sees_what_it_says(folder: Path, database_url: str, owner: Any) -> None:
     """Given the page's commands as one script, when they run in their order, then none fails, the check says what stands on the
@@ -85,12 +98,10 @@ async def test_a_reader_who_runs_its_commands_sees_what_it_says(folder: Path, da
     ran = await in_shell(script, folder, database_url)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    (shown,) = blocks(CAMPAIGNS, "text")
     said = " ".join(ran.stdout.split())
-    for line in shown.splitlines():
-        without_speed = re.sub(r" \(in .*? sent\)", "", line)
-        parts = without_speed.split(" would get no mail")
-        assert all(" ".join(part.split()).rstrip(".") in said for part in parts), line
+    shown = [line for block in blocks(CAMPAIGNS, "text") for line in block.splitlines()]
+    assert shown
+    assert not [line for line in shown if not re.search(pattern_of(line), said)]
     assert "finished after" in said
     assert f"{LEADS} sent, of {LEADS}" in said
     assert f"Captured {LEADS} mails to {LEADS} recipients" in said
