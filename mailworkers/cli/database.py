@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mailworkers.cli.output import say
 from mailworkers.db.connect import database_url
+from mailworkers.db.embedded import default_home, is_up
 from mailworkers.db.faults import RIGHTS_HINT
 from mailworkers.db.migrate import require_current
 from mailworkers.db.pool import Database
@@ -27,7 +29,8 @@ async def found(settings: Settings, role: str = WORKER) -> AsyncIterator[str]:
     Raises:
         DatabaseError: it cannot be reached, refuses, or cannot be started.
     """
-    if settings.database_url is None:
+    # Once told is enough: while somebody uses the server, that one has said it.
+    if settings.database_url is None and not await asyncio.to_thread(is_up, settings.data_dir or default_home()):
         say("no database given: using the embedded server")
     try:
         async with database_url(settings) as dsn:

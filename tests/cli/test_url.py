@@ -34,3 +34,6 @@ def test_run_says_how_to_reach_the_embedded_server_where_its_page_is_and_which_r
     assert "127.0.0.1:1" in said
     assert asked.stdout.startswith("postgresql://")
     assert "as long as a command uses it" in asked.stderr
+    told = "no database given: using the embedded server"
+    assert told in said
+    assert told not in asked.stderr, "while it is up, whoever started it has said so"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailworkers.db.embedded import is_up
 from tests.support.embedded import User, answers, data_folder, keeper_of, kept, postmaster
 from tests.support.waiting import wait_until
 
@@ -15,6 +16,8 @@ Starting = Callable[..., User]
 
 
 def test_three_racing_starters_make_one_server(new_home: Path, user: Starting) -> None:
+    assert not is_up(new_home)
+
     # When three processes start at the same moment in a new_home that does not exist yet
     racing = [user() for _ in range(3)]
     addresses = {one.dsn() for one in racing}
@@ -23,6 +26,7 @@ def test_three_racing_starters_make_one_server(new_home: Path, user: Starting) -
     assert len(addresses) == 1
     assert data_folder(new_home)
     assert answers(addresses.pop())
+    assert is_up(new_home)
 
     # And it stays until the last of them leaves
     pid = postmaster(new_home)
@@ -32,6 +36,7 @@ def test_three_racing_starters_make_one_server(new_home: Path, user: Starting) -
     assert kept(new_home)
     racing[2].leave()
     assert not kept(new_home)
+    assert not is_up(new_home)
 
 
 def test_the_server_survives_kill_9_of_the_user_who_started_it(home: Path, user: Starting) -> None:

@@ -16,6 +16,6 @@ exclusive one. The kernel drops a dead process's lock, so the last user's end is
 """
 
 from mailworkers.db.embedded.home import default_home
-from mailworkers.db.embedded.server import EmbeddedServer, embedded_server
+from mailworkers.db.embedded.server import EmbeddedServer, embedded_server, is_up
 
-__all__ = ["EmbeddedServer", "default_home", "embedded_server"]
+__all__ = ["EmbeddedServer", "default_home", "embedded_server", "is_up"]

@@ -103,6 +103,14 @@ async def embedded_server(home: Path, settings: Mapping[str, str] | None = None)
         await asyncio.shield(asyncio.to_thread(server.stop))
 
 
+def is_up(home: Path) -> bool:
+    """Whether the server of `home` answers now. Blocks for `ANSWER_SECONDS` at most; changes nothing."""
+    try:
+        return _answers(Home.at(home))
+    except OSError:  # no home yet, or one that cannot be read: starting it says what is wrong
+        return False
+
+
 def _join(home: Home, settings: Mapping[str, str]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
