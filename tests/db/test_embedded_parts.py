@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,25 @@ def test_a_program_that_failed_for_want_of_room_is_told_as_that(tmp_path: Path, 
 def test_what_the_operating_system_refuses_is_told_in_one_line(number: int, said: str) -> None:
     with pytest.raises(EmbeddedServerError, match=said), told_clearly(Path("/home-of-server")):
         raise OSError(number, os.strerror(number), "/x")
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, "no room left on the disk"), (errno.EACCES, "Permission denied")]
+)
+def test_what_hinders_a_copy_of_binaries_is_told_in_one_line(tmp_path: Path, number: int, said: str) -> None:
+    def hindered(_source: str, target: str) -> None:
+        raise OSError(number, os.strerror(number), target)
+
+    binaries = tmp_path / "bin"
+    binaries.mkdir()
+    for name in ("initdb", "postgres"):
+        (binaries / name).touch()
+
+    with pytest.raises(EmbeddedServerError) as refused, told_clearly(tmp_path):
+        shutil.copytree(binaries, tmp_path / "copy", copy_function=hindered)
+
+    assert said in str(refused.value)
+    assert "initdb" not in str(refused.value) or "postgres'" not in str(refused.value), "one file is enough"
 
 
 def test_a_lock_that_is_held_is_waited_for_no_longer_than_said(tmp_path: Path) -> None:

