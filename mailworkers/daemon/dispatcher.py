@@ -10,14 +10,15 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from mailworkers.daemon.line import Line
 from mailworkers.daemon.looking import Looking
+from mailworkers.daemon.provision import Provision
 from mailworkers.errors import DatabaseError
-from mailworkers.limits import BucketKey, Scope
+from mailworkers.limits import BucketKey
 from mailworkers.queue.claim import Wish
 from mailworkers.queue.states import Job, Lane
 
@@ -82,6 +83,7 @@ class Dispatcher:
         self._longest_stay = job_deadline / 2
         self._draining = draining
         self._looking = Looking(line.claims, line.book)
+        self._provision = Provision(line.limiter, line.crew, line.book, line.buffer)
         self.last_round = time.monotonic()
         self._target = 0
         self._starved = False
@@ -159,13 +161,13 @@ class Dispatcher:
         leased, which spares a single mail a look and the time of a commit; how many jobs came. Raises DatabaseError.
         """
         line = self._line
-        if self._lacks_tokens():
+        if self._provision.lacks():
             return 0
         wishes = line.book.probe(GUESSED_JOBS, self._may_have_some)
         if not wishes:
             return 0
         self._fit_target()
-        claimed = await self._claim(wishes, guessed=wishes)
+        claimed = await self._claim(wishes, wishes, {})
         line.buffer.nudge()
         await self._woken(0.0 if len(claimed) >= GUESSED_JOBS else AFTER_GUESS_SECONDS)
         return len(claimed)
@@ -176,39 +178,54 @@ class Dispatcher:
         self._fit_target()
         await self._looking.look()
         line.vitals.last_claim = time.monotonic()
+        wanted = {}
         if not line.book.drained or len(line.buffer):  # the last jobs wait for their turn, and need tokens then
-            await self._refresh_tokens()
+            wanted = self._provision.lacking(self._target, self._claim_batch)
             line.buffer.nudge()
-        wishes = line.book.plan(self._room(), self._lane_tokens, self._workspace_tokens)
-        if wishes:
-            worst = max(wish.priority for wish in wishes)
-        elif self._is_urgent() and (due := line.book.due_priorities()) and not self._is_full():
-            worst = due[-1]
-        else:
-            return 0
-        # Beside what is known, where more urgent mail came from before: it is there before a look would see it.
-        guessed = line.book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst)
+        if not self._provision.suffices(self._target, wanted):
+            await self._provision.lease(wanted)
+            wanted = {}
+        wishes, guessed = self._wishes()
         if not (wishes or guessed):
+            await self._provision.lease(wanted)
             return 0
-        claimed = await self._claim([*guessed, *wishes], guessed=guessed)
+        claimed = await self._claim([*guessed, *wishes], guessed, wanted)
         due = line.book.due_priorities()
         if due and any(job.row["priority"] < due[-1] and job.row["priority"] not in due for job in claimed):
             self._urgent_at = time.monotonic()
         return len(claimed)
 
+    def _wishes(self) -> tuple[list[Wish], list[Wish]]:
+        """What is claimed of what is known to be due, and what beside it, where more urgent mail came from before: it is there
+        before a look would see it."""
+        book = self._line.book
+        wishes = book.plan(self._room(), self._lane_tokens, self._provision.of_workspace)
+        if wishes:
+            worst = max(wish.priority for wish in wishes)
+        elif self._is_urgent() and (due := book.due_priorities()) and not self._is_full():
+            worst = due[-1]
+        else:
+            return [], []
+        return wishes, book.probe(GUESSED_JOBS, self._may_have_some, better_than=worst)
+
     def _is_urgent(self) -> bool:
         return time.monotonic() - self._urgent_at < URGENT_SECONDS
 
-    async def _claim(self, wishes: Sequence[Wish], guessed: Sequence[Wish]) -> Sequence[Job]:
+    async def _claim(
+        self, wishes: Sequence[Wish], guessed: Sequence[Wish], wanted: Mapping[BucketKey, int]
+    ) -> Sequence[Job]:
+        """Claim, and lease meanwhile what is `wanted` for the next claim, and what those mails need that were `guessed`."""
         line = self._line
         daemon_id = line.heartbeat.daemon_id
         began = time.perf_counter()
-        workspaces = {wish.lane.workspace_id for wish in guessed}
-        if guessed and line.limiter.renewal != math.inf:
+        if guessed:
+            workspaces = {wish.lane.workspace_id for wish in guessed}
+            wanted = {**self._provision.lacking(self._target, self._claim_batch, GUESSED_WORKERS, workspaces), **wanted}
+        if wanted:
             try:
                 async with asyncio.TaskGroup() as both:
                     claim = both.create_task(line.claims.claim(wishes, daemon_id))
-                    await self._refresh_tokens(GUESSED_WORKERS, workspaces)
+                    await self._provision.lease(wanted)
                     claimed = await claim
             except* DatabaseError as errors:
                 raise errors.exceptions[0] from None
@@ -248,7 +265,7 @@ class Dispatcher:
     def _room(self) -> Callable[[int], float]:
         """For how many jobs of a priority there is room: none while more than half of the buffer goes before them."""
         line = self._line
-        tokens = min(line.crew.tokens(), line.limiter.available(*line.limiter.common_keys()), self._claim_batch)
+        tokens = min(self._provision.common(), self._claim_batch)
         at_once = line.pacing.room_for_all()
         low, size, count = int(self._target * LOW_SHARE), line.buffer.size, len(line.buffer)
 
@@ -266,14 +283,8 @@ class Dispatcher:
         buffer = self._line.buffer
         return buffer.size > MOST_BUFFERED or len(buffer) > MOST_LINES * self._claim_batch
 
-    def _workspace_tokens(self, workspace: str) -> float:
-        limiter = self._line.limiter
-        return limiter.available(*limiter.keys_of(Scope.WORKSPACE, workspace)) - self._line.buffer.of(workspace)
-
     def _lane_tokens(self, lane: Lane) -> float:
-        limiter = self._line.limiter
-        set_for_it = limiter.available(*limiter.lane_keys(lane.workspace_id, lane.destination_group))
-        return min(self._line.pacing.room(lane), set_for_it)
+        return min(self._line.pacing.room(lane), self._provision.of_lane(lane))
 
     def _may_have_some(self, lane: Lane) -> bool:
         """Whether the ledger has not just refused this lane more, and what was learned of it allows as much."""
@@ -281,29 +292,6 @@ class Dispatcher:
         if self._line.pacing.room(lane) < GUESSED_JOBS:
             return False
         return limiter.wait(*limiter.lane_keys(lane.workspace_id, lane.destination_group)) <= 0
-
-    def _lacks_tokens(self) -> bool:
-        """Whether the ledger has just given less than was asked for."""
-        limiter = self._line.limiter
-        return any(limiter.wait(key) > 0 for key in (*self._line.crew.keys(), *limiter.common_keys()))
-
-    async def _refresh_tokens(self, workers: int | None = None, workspaces: Collection[str] = ()) -> None:
-        """Lease tokens for what could be sent now, in one statement for all buckets; nothing where nothing is limited. Only for
-        so many `workers`, and also for `workspaces`, of which nothing is known to be due."""
-        if self._line.limiter.renewal != math.inf:
-            await self._line.limiter.replenish(dict.fromkeys(self._lacking(workers, workspaces), self._target))
-
-    def _lacking(self, workers: int | None, workspaces: Collection[str]) -> list[BucketKey]:
-        line = self._line
-        limiter = line.limiter
-        keys = [*line.crew.keys(workers), *limiter.common_keys()]
-        due = set(line.book.due_lanes(self._claim_batch))
-        for lane in due:
-            keys += limiter.lane_keys(lane.workspace_id, lane.destination_group)
-        others = {*line.buffer.workspaces(), *workspaces}.difference([lane.workspace_id for lane in due])
-        for workspace in others:
-            keys += limiter.keys_of(Scope.WORKSPACE, workspace)
-        return [key for key in keys if limiter.runs_low(key, self._target)]
 
     # ------------------------------------------------------------ nothing to claim now
 
@@ -384,11 +372,8 @@ class Dispatcher:
             return math.inf
         if len(line.buffer):  # what is in hand is promised to these
             return HELD_BACK_SECONDS
-        keys = [*line.crew.keys(), *line.limiter.common_keys()]
-        for lane in line.book.due_lanes(self._claim_batch):
-            keys += line.limiter.lane_keys(lane.workspace_id, lane.destination_group)
-        waits = (line.limiter.wait(key) for key in keys)
-        return max(min((wait for wait in waits if wait > 0), default=HELD_BACK_SECONDS), SHORTEST_WAIT_SECONDS)
+        wait = self._provision.wait(self._claim_batch)
+        return max(HELD_BACK_SECONDS if wait == math.inf else wait, SHORTEST_WAIT_SECONDS)
 
     def _woken_in_vain(self, vain: bool) -> bool:
         """Whether that happens too often just now."""

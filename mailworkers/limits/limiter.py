@@ -122,14 +122,14 @@ class Limiter:
         return True
 
     def runs_low(self, key: BucketKey, n: int) -> bool:
-        """Whether less than half of `n` tokens will be in hand at the next renewal, even if none is spent until then.
+        """Whether less than `n` tokens will be in hand at the next renewal, even if none is spent until then.
 
         To ask for no others keeps the statement short: most buckets need new tokens far less often than the fastest one.
         """
         if self._limit(key) is None:
             return False
         hand = self._hands.get(key)
-        return hand is None or 2 * hand.lasting(self.clock() + self._renewal) < n
+        return hand is None or hand.lasting(self.clock() + self._renewal) < n
 
     @property
     def renewal(self) -> float:

@@ -126,18 +126,18 @@ async def test_tokens_are_renewed_before_the_first_expire(limiter: Limiter, tabl
 
 
 async def test_a_bucket_runs_low_before_it_is_empty_or_too_old(limiter: Limiter, table: Table) -> None:
-    assert limiter.runs_low(HOUR, 10)  # nothing was leased yet
-    assert not limiter.runs_low(FREE, 10)
+    assert limiter.runs_low(HOUR, 5)  # nothing was leased yet
+    assert not limiter.runs_low(FREE, 5)
     await limiter.replenish({HOUR: 10})
-    assert not limiter.runs_low(HOUR, 10)
+    assert not limiter.runs_low(HOUR, 5)
     limiter.take(HOUR, n=5)
-    assert not limiter.runs_low(HOUR, 10)
+    assert not limiter.runs_low(HOUR, 5)
     limiter.take(HOUR)
-    assert limiter.runs_low(HOUR, 10)
+    assert limiter.runs_low(HOUR, 5)
     await limiter.replenish({HOUR: 10})
-    assert not limiter.runs_low(HOUR, 10)
+    assert not limiter.runs_low(HOUR, 5)
     table.now += limiter.renewal + 0.01  # at the renewal after this one they will be too old
-    assert limiter.runs_low(HOUR, 10)
+    assert limiter.runs_low(HOUR, 5)
 
 
 async def test_only_what_is_missing_is_leased(limiter: Limiter, table: Table) -> None:
