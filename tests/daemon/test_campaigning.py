@@ -106,10 +106,12 @@ async def test_the_window_bounds_what_is_made(settings: Settings, owner: Any) ->
         await owner.execute("UPDATE mailworkers.leads SET status = 'unsubscribed' WHERE id <= 200")
 
         async def went_on() -> bool:
-            said = await progress(owner, campaign)
-            return bool(said["made"] == 300 + said["suppressed"] and said["suppressed"] >= 150)
+            return bool((await progress(owner, campaign))["made"] >= 300 + 150)
 
+        # at once where that is worth a statement: room for half of the window. What is freed later may wait for more.
         await eventually(went_on, "what was freed is made again")
+        said = await progress(owner, campaign)
+        assert said["made"] <= 300 + said["suppressed"]
     said = await assert_exact(owner, campaign)
     assert 300 >= said["live"] == said["made"] - said["suppressed"]
 
