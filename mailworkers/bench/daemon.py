@@ -8,13 +8,12 @@ end is told. Answers: `usage` since the start, `measure` begins to count CPU tim
 from __future__ import annotations
 
 import asyncio
-import resource
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from mailworkers.bench.answering import Parent, announce, run
+from mailworkers.bench.memory import peak_bytes
 from mailworkers.bench.null_transport import NullTransport
 from mailworkers.bench.stages import StageSampler
 from mailworkers.bench.telling import TellingTransport
@@ -26,9 +25,6 @@ from mailworkers.errors import MailworkersError
 from mailworkers.settings import Settings, load
 from mailworkers.transports import Transport, transport_for
 from mailworkers.web.server import WebServer
-
-# ru_maxrss comes in KiB on Linux and in bytes on macOS.
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 class Measured:
@@ -43,7 +39,7 @@ class Measured:
         return {
             "cpu_seconds": time.process_time(),
             "statements": self._running.database.statements,
-            "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT,
+            "peak_bytes": peak_bytes(),
         }
 
     async def measure(self) -> Mapping[str, object]:
