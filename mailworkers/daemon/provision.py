@@ -64,15 +64,12 @@ class Provision:
         limiter = self._limiter
         if limiter.renewal == math.inf:
             return {}
-        full = dict.fromkeys(self._crew.keys(workers), (claim, 0))
-        full |= {key: (RESERVE_CLAIMS * claim, held) for key, held in self._shared(lanes, workspaces).items()}
-        if not any(limiter.runs_low(key, held + math.ceil(LOW_SHARE * most)) for key, (most, held) in full.items()):
+        reserve = RESERVE_CLAIMS * claim
+        promised = dict.fromkeys(self._crew.keys(workers), 0) | self._shared(lanes, workspaces)
+        low, along = math.ceil(LOW_SHARE * reserve), math.ceil(ALONG_SHARE * reserve)
+        if not any(limiter.runs_low(key, held + low) for key, held in promised.items()):
             return {}
-        return {
-            key: held + most
-            for key, (most, held) in full.items()
-            if limiter.runs_low(key, held + math.ceil(ALONG_SHARE * most))
-        }
+        return {key: held + reserve for key, held in promised.items() if limiter.runs_low(key, held + along)}
 
     def suffices(self, claim: int, wanted: Mapping[BucketKey, int]) -> bool:
         """Whether the next claim may go on without these: what they lack keeps nothing of it back.
