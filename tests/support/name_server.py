@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections import Counter
@@ -10,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-ADDRESS = "127.53.53.53"  # of loopback, where nobody else's server is
+_OWN = os.getpid() % 65536
+ADDRESS = f"127.53.{_OWN // 256}.{_OWN % 256}"  # of loopback, where nobody else's server is, nor another test process's
 PORT = 53  # resolv.conf(5) knows no other
 TYPE_A = 1
 SERVFAIL = 2  # RFC 1035 §4.1.1
