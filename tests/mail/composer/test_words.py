@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from email.charset import Charset
 from email.header import decode_header, make_header
+from itertools import chain, repeat
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mailworkers.mail.composer.words import LINE, WORD, display_name, encoded_words, fold, mailbox
+from mailworkers.mail.composer.words import FOLD, LINE, WORD, display_name, encoded_words, fold, mailbox
+from tests.mail.strategies import one_line
 
 ROOM = 70
 
@@ -24,6 +29,16 @@ def test_encoded_words_hold_the_text_and_their_length(text: str) -> None:
     assert decoded(words) == text
     assert all(len(word) <= WORD for line in words.split("\r\n") for word in line.split())
     assert len(words.split("\r\n")[0]) <= ROOM
+
+
+@given(
+    text=st.one_of(one_line, st.text(st.sampled_from("aé—日😀 "), max_size=200)).filter(bool),
+    room=st.integers(-40, LINE),
+)
+def test_encoded_words_are_the_standard_librarys(text: str, room: int) -> None:
+    lines = Charset("utf-8").header_encode_lines(text, chain([min(room, WORD)], repeat(WORD)))
+
+    assert encoded_words(text, room) == FOLD.join(line or "" for line in lines)
 
 
 def test_a_character_is_never_split_between_two_words() -> None:
