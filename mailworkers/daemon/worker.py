@@ -373,7 +373,7 @@ class Worker:
         elif sent is not None:
             self.failed += 1
         elif isinstance(outcome, Broken) and not outcome.begun:
-            self._bench.limiter.give_back(*self._paid_from(mail.job.lane))
+            self._bench.limiter.give_back(*self._paid_from(mail.job.lane), taken_at=mail.began)
 
     async def _hang_up(self) -> None:
         session, self._session = self._session, None

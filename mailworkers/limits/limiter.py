@@ -154,16 +154,19 @@ class Limiter:
             hand.spend(n)
         return True
 
-    def give_back(self, *keys: BucketKey, n: int = 1) -> None:
-        """What was just taken will not be sent: it goes back to the ledger with the next `replenish`.
+    def give_back(self, *keys: BucketKey, taken_at: float, n: int = 1) -> None:
+        """What was taken will not be sent: it goes back to the ledger with the next `replenish`.
 
-        Call it in the same breath as `take` (within `Limit.hold`). A token that has been out for longer may have been passed on
-        to the relay for all the ledger knows, and stays spent.
+        Args:
+            keys: as they were taken.
+            taken_at: when, by the local clock. What has been out for longer than `Limit.hold` stays spent: it is not known any
+                more which lease it came from, and to count it as of a later one would let too many go.
+            n: how many of each.
         """
         now = self.clock()
         for key in keys:
             hand = self._hands.get(key)
-            if hand is not None:
+            if hand is not None and now - taken_at < hand.limit.hold:
                 hand.unspend(n, now)
 
     async def replenish(self, wanted: Mapping[BucketKey, int]) -> None:

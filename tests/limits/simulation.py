@@ -113,7 +113,7 @@ class Daemon:
         """Take tokens and give them back, without sending."""
         n = int(min(most, self.limiter.available(KEY)))
         if n and self.limiter.take(KEY, n=n):
-            self.limiter.give_back(KEY, n=n)
+            self.limiter.give_back(KEY, taken_at=self._world.now, n=n)
 
     def kill(self) -> None:
         """SIGKILL, and a new process under the same name."""

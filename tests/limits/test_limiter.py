@@ -65,7 +65,7 @@ async def test_without_limits_nothing_is_asked_and_everything_may_go(table: Tabl
     limiter = Limiter(table, lambda: table.now)
     assert limiter.available(MINUTE, HOUR, FREE) == math.inf
     assert limiter.take(MINUTE, HOUR, FREE, n=10_000)
-    limiter.give_back(MINUTE)
+    limiter.give_back(MINUTE, taken_at=table.now)
     assert limiter.wait(MINUTE) == 0
     await limiter.replenish({MINUTE: 10})
     await limiter.close()
@@ -192,7 +192,7 @@ async def test_what_was_taken_and_not_sent_goes_back(limiter: Limiter, table: Ta
     await limiter.replenish({HOUR: 3})
     assert limiter.take(HOUR)
     assert limiter.wait(HOUR) > 0
-    limiter.give_back(HOUR, MINUTE, FREE)
+    limiter.give_back(HOUR, MINUTE, FREE, taken_at=table.now)
     # then asking is worth while at once, and it is there again
     assert limiter.wait(HOUR) == 0
     await limiter.replenish({HOUR: 3})
@@ -208,7 +208,7 @@ async def test_what_is_given_back_counts_from_the_oldest_lease_it_may_come_from(
     assert limiter.take(HOUR, n=2)
     assert limiter.available(HOUR) == 2
     # when one is given back
-    limiter.give_back(HOUR)
+    limiter.give_back(HOUR, taken_at=table.now)
     await limiter.replenish({})
     # then it counts as one of the first
     (ask,) = table.statements[-1]
@@ -216,12 +216,17 @@ async def test_what_is_given_back_counts_from_the_oldest_lease_it_may_come_from(
 
 
 async def test_a_token_given_back_far_too_late_stays_spent(limiter: Limiter, table: Table) -> None:
+    # given tokens that were taken long ago, and as many of a later lease that were spent just now
     await limiter.replenish({HOUR: 5})
     limiter.take(HOUR, n=5)
+    began = table.now
     table.now += 60
-    limiter.give_back(HOUR, n=5)
+    await limiter.replenish({HOUR: 5})
+    limiter.take(HOUR, n=5)
+    # when the first come back, then nothing of the later lease does in their place
+    limiter.give_back(HOUR, taken_at=began, n=5)
     await limiter.replenish({})
-    assert len(table.statements) == 1
+    assert len(table.statements) == 2
 
 
 async def test_nothing_is_given_back_that_was_never_taken(limiter: Limiter, table: Table) -> None:
@@ -229,8 +234,8 @@ async def test_nothing_is_given_back_that_was_never_taken(limiter: Limiter, tabl
     await limiter.replenish({HOUR: 5})
     limiter.take(HOUR, n=2)
     # when more are given back than that, twice
-    limiter.give_back(HOUR, n=3)
-    limiter.give_back(HOUR, n=3)
+    limiter.give_back(HOUR, taken_at=table.now, n=3)
+    limiter.give_back(HOUR, taken_at=table.now, n=3)
     # then two go back
     await limiter.replenish({})
     assert [ask.returned for ask in table.statements[-1]] == [2]
