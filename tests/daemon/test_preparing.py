@@ -16,8 +16,8 @@ from mailworkers.daemon import aside, preparing
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.preparing import AHEAD_CHARACTERS, AHEAD_JOBS, LARGE_CHARACTERS, MOST_AHEAD, Prepared, Preparing
 from mailworkers.db.pool import Gateway
-from mailworkers.mail.composer import compose
-from mailworkers.mail.message import Message, WireMail
+from mailworkers.mail.composer import Headed, finished
+from mailworkers.mail.message import WireMail
 from mailworkers.mail.row import SenderDefaults
 from mailworkers.queue.states import Ended, Job
 from mailworkers.replies import FailureClass
@@ -184,11 +184,11 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """In which thread each mail is composed."""
     names: list[str] = []
 
-    def composed(message: Message) -> WireMail:
+    def composed(begun: Headed) -> WireMail:
         names.append(threading.current_thread().name)
-        return compose(message)
+        return finished(begun)
 
-    monkeypatch.setattr(preparing, "compose", composed)
+    monkeypatch.setattr(preparing, "finished", composed)
     return names
 
 
@@ -220,13 +220,13 @@ async def test_the_others_go_on_while_large_mails_are_composed_one_at_a_time(mon
     # given a composer that keeps a large mail until it is told to go on
     go_on, entered = threading.Event(), threading.Semaphore(0)
 
-    def slowly(message: Message) -> WireMail:
-        if message.subject == "large":
+    def slowly(begun: Headed) -> WireMail:
+        if begun.message.subject == "large":
             entered.release()
             assert go_on.wait(SECONDS)
-        return compose(message)
+        return finished(begun)
 
-    monkeypatch.setattr(preparing, "compose", slowly)
+    monkeypatch.setattr(preparing, "finished", slowly)
     large = [made_up(number, size=LARGE_CHARACTERS + 1, subject="large") for number in (1, 2)]
     desk = Desk(*large, a_job(3))
     async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
@@ -244,12 +244,12 @@ async def test_the_others_go_on_while_large_mails_are_composed_one_at_a_time(mon
 async def test_one_that_takes_for_ever_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def stuck(message: Message) -> WireMail:
-        if message.subject == "stuck":
+    def stuck(begun: Headed) -> WireMail:
+        if begun.message.subject == "stuck":
             go_on.wait(SECONDS)
-        return compose(message)
+        return finished(begun)
 
-    monkeypatch.setattr(preparing, "compose", stuck)
+    monkeypatch.setattr(preparing, "finished", stuck)
     desk = Desk(made_up(1, size=LARGE_CHARACTERS + 1, subject="stuck"), made_up(2, size=LARGE_CHARACTERS + 1))
     with monkeypatch.context() as patched:
         patched.setattr(aside, "LONGEST_SECONDS", 0.05)
@@ -285,10 +285,10 @@ async def test_a_row_that_never_will_be_a_mail_ends_with_the_reason(
 
 @pytest.mark.parametrize("size", [1, LARGE_CHARACTERS + 1])
 async def test_a_bug_of_ours_ends_that_job_alone(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def buggy(_message: Message) -> WireMail:
+    def buggy(_begun: Headed) -> WireMail:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(preparing, "compose", buggy)
+    monkeypatch.setattr(preparing, "finished", buggy)
     ended = await Desk(made_up(size=size)).next()
 
     assert isinstance(ended, Ended)

@@ -145,7 +145,7 @@ async def test_slow_letters_are_not_rendered_ahead(database: Database, monkeypat
 
     assert AHEAD_SECONDS <= 0.01
     assert subject(await desk.next()) == "0"
-    assert len(desk.preparing._ahead) == 1
+    assert not desk.preparing._ahead
     assert [subject(await desk.next()) for _ in range(19)] == [str(n) for n in range(1, 20)]
 
 

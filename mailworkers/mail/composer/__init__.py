@@ -1,6 +1,6 @@
 """A message in, the final bytes out. Pure: no I/O, no clock, no randomness, and the same bytes at every attempt.
 
-    compose       the mail as a whole: envelope, head, body
+    compose       the mail as a whole: envelope, head, body; or many mails by halves
     envelope      who it is from and for, by RFC 5321
     head          the header fields, by RFC 5322
     words         RFC 2047's encoded-words, phrases and folding
@@ -10,10 +10,10 @@
     cache         encoded parts that come again, within a bound of bytes
 
 Plain, short ASCII is formatted directly, which is what makes composing a hundred times faster than
-`email.message.EmailMessage`. What is hard is borrowed: encoded-words from `email.charset`, quoted-printable and base64 from
-`binascii`, percent-encoding from `urllib.parse`, internationalized domains from `idna`.
+`email.message.EmailMessage`. What is hard is borrowed: quoted-printable and base64 from `binascii`, percent-encoding from
+`urllib.parse`, internationalized domains from `idna`. Encoded-words are written here, and held to `email.charset` by a test.
 """
 
-from mailworkers.mail.composer.compose import compose
+from mailworkers.mail.composer.compose import Headed, compose, finished, headed
 
-__all__ = ["compose"]
+__all__ = ["Headed", "compose", "finished", "headed"]
