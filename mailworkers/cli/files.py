@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from mailworkers import strict_json
 from mailworkers.errors import EX_DATAERR, MailworkersError
 
 STANDARD_STREAM = "-"
@@ -39,7 +39,7 @@ def read_object(path: Path) -> dict[str, Any]:
 def json_object(text: str, what: str) -> dict[str, Any]:
     """A JSON object, from the command line or a file; `what` names it. Raises Unreadable."""
     try:
-        value = json.loads(text)
+        value = strict_json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise Unreadable(f"{what} is no JSON: {problem}", OBJECT_WANTED) from None
     if not isinstance(value, dict):

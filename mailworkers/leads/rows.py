@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, Final, Protocol
+
+from mailworkers import strict_json
 
 LONGEST_CSV_ROW: Final = 128 * 1024  # characters of a row over several lines; a quote that nobody closes ends there
 
@@ -162,16 +163,12 @@ class JsonRows:
 
 def _object(line: str) -> dict[str, Any] | Malformed:
     try:
-        value = json.loads(line, parse_constant=_no_json)
+        value = strict_json.loads(line)
     except (ValueError, RecursionError) as problem:
         return Malformed(line, f"the line is not JSON: {problem}")
     if not isinstance(value, dict):
         return Malformed(line, "the line is JSON, but no object")
     return value
-
-
-def _no_json(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _why(problem: csv.Error) -> str:

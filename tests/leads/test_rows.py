@@ -83,7 +83,7 @@ def test_the_lines_that_rows_have_used_are_known_after_each() -> None:
 
 
 def test_json_lines_are_objects_or_refused() -> None:
-    found = read(JsonRows(), '{"a": 1}\n\n[1]\n{"a": NaN}\n{"a"\n' + "[" * 200_000 + "\n")
+    found = read(JsonRows(), '{"a": 1}\n\n[1]\n{"a": NaN}\n{"a": -1e999}\n{"a"\n' + "[" * 200_000 + "\n")
     assert found[0] == (1, {"a": 1})
-    assert [line for line, _ in found] == [1, 3, 4, 5, 6]
+    assert [line for line, _ in found] == [1, 3, 4, 5, 6, 7]
     assert all(isinstance(row, Malformed) for _, row in found[1:])
