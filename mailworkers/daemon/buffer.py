@@ -31,6 +31,7 @@ class Buffer:
         self._count = 0
         self.size = 0  # characters of content in memory
         self._of: Counter[str] = Counter()  # jobs of each workspace
+        self._of_group: Counter[str] = Counter()  # … and to each destination group
         self._waiting: dict[Taker, asyncio.Future[None]] = {}
         self._low = asyncio.Event()
         self._low_mark = -1
@@ -58,6 +59,10 @@ class Buffer:
     def of(self, workspace_id: str) -> int:
         """How many jobs of this workspace wait here."""
         return self._of[workspace_id]
+
+    def of_group(self, group: str) -> int:
+        """How many jobs to this destination group wait here."""
+        return self._of_group[group]
 
     def workspaces(self) -> Iterable[str]:
         """Whose jobs wait here."""
@@ -169,20 +174,25 @@ class Buffer:
 
     def _came(self, jobs: Sequence[Job]) -> None:
         self._of.update([job.lane.workspace_id for job in jobs])
+        self._of_group.update([job.lane.destination_group for job in jobs])
         self._count += len(jobs)
         self.size += sum([job.size for job in jobs])
         self._find_best()
         self.nudge()
 
     def _gone(self, job: Job) -> None:
-        workspace = job.lane.workspace_id
         self._count -= 1
         self.size -= job.size
-        left = self._of[workspace] - 1
-        if left:
-            self._of[workspace] = left
-        else:
-            del self._of[workspace]
+        _less(self._of, job.lane.workspace_id)
+        _less(self._of_group, job.lane.destination_group)
+
+
+def _less(counter: Counter[str], name: str) -> None:
+    left = counter[name] - 1
+    if left:
+        counter[name] = left
+    else:
+        del counter[name]
 
 
 def _priority(job: Job) -> int:

@@ -199,7 +199,7 @@ class Dispatcher:
         """What is claimed of what is known to be due, and what beside it, where more urgent mail came from before: it is there
         before a look would see it."""
         book = self._line.book
-        wishes = book.plan(self._room(), self._lane_tokens, self._provision.of_workspace)
+        wishes = book.plan(self._room(), self._lane_tokens, self._provision.of_workspace, self._provision.of_group)
         if wishes:
             worst = max(wish.priority for wish in wishes)
         elif self._is_urgent() and (due := book.due_priorities()) and not self._is_full():

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 
+from mailworkers.daemon.allowances import Allowances
 from mailworkers.daemon.shares import Shares
 from mailworkers.queue.claim import MOST_HEADS, Bound, Head, Wish
 from mailworkers.queue.states import Job, Lane
@@ -107,6 +109,7 @@ class LaneBook:
         room: Callable[[int], float],
         lane_allowance: Callable[[Lane], float] = lambda _lane: math.inf,
         workspace_allowance: Callable[[str], float] = lambda _workspace: math.inf,
+        group_allowance: Callable[[str], float] = lambda _group: math.inf,
     ) -> list[Wish]:
         """What to claim: the best priority first, in each the workspaces by their weights, and of each its fronts in turn.
 
@@ -114,14 +117,16 @@ class LaneBook:
             room: for how many more jobs of a priority there is room, better ones included.
             lane_allowance: how many a lane may have now.
             workspace_allowance: how many a workspace may have now, in all its lanes.
+            group_allowance: how many of a destination group there may be now, of all workspaces.
         """
         wishes: list[Wish] = []
         planned = 0
-        allowed = _Allowances(lane_allowance, workspace_allowance)
+        allowed = Allowances(lane_allowance, workspace_allowance, group_allowance)
         for priority, fronts in self._due():
             jobs = int(min(room(priority), 1 << 30)) - planned
             if jobs <= 0 or len(wishes) >= MOST_FRONTS_A_CLAIM:
                 break
+            allowed.share(chain.from_iterable(fronts.values()), MOST_FRONTS_A_CLAIM)
             for front, take in self._shared_out(priority, fronts, jobs, MOST_FRONTS_A_CLAIM - len(wishes), allowed):
                 planned += take
                 wishes.append(front.wish(take))
@@ -287,7 +292,7 @@ class LaneBook:
     # ------------------------------------------------------------ whose turn it is
 
     def _shared_out(
-        self, priority: int, fronts: Fronts, jobs: int, most: int, allowed: _Allowances
+        self, priority: int, fronts: Fronts, jobs: int, most: int, allowed: Allowances
     ) -> Iterator[tuple[Front, int]]:
         """Jobs of one priority among its workspaces, and those of each among its fronts."""
         shares = self._account(priority)
@@ -306,12 +311,9 @@ class LaneBook:
                     break
         for workspace, chosen, share in zip(names, turns, shares.split(jobs, names, may) if names else (), strict=True):
             if share:
-                if len(chosen) == 1:
-                    allowed.spend(chosen[0], share)
-                    yield chosen[0], share
-                else:
+                if len(chosen) > 1:
                     self._served[priority, workspace] = chosen[share % len(chosen) - 1].key
-                    yield from _among(chosen, share, allowed)
+                yield from _among(chosen, share, allowed)
 
     def _in_turn(self, priority: int, fronts: list[Front]) -> list[Front]:
         """The fronts of one workspace, beginning after the one that was served last."""
@@ -345,40 +347,7 @@ class LaneBook:
         return campaign in self._held or lane.workspace_id in self._paused
 
 
-class _Allowances:
-    """What lanes and workspaces may still have in the plan under way; each is asked for once."""
-
-    def __init__(self, of_lane: Callable[[Lane], float], of_workspace: Callable[[str], float]) -> None:
-        self._of_lane = of_lane
-        self._of_workspace = of_workspace
-        self._lanes: dict[tuple[str, str], float] = {}
-        self._workspaces: dict[str, float] = {}
-
-    def of(self, front: Front) -> float:
-        """How many more may come from here."""
-        workspace, group, _, _ = front.key
-        left = self._workspaces.get(workspace)
-        if left is None:
-            left = self._workspaces[workspace] = self._of_workspace(workspace)
-        if left < 1:
-            return left
-        here = self._lanes.get((workspace, group))
-        if here is None:
-            here = self._lanes[workspace, group] = self._of_lane(front.lane)
-        return min(left, here)
-
-    def together(self, fronts: Sequence[Front]) -> float:
-        """How many more may come from these fronts of one workspace."""
-        lanes = {front.key[:2]: front for front in fronts}
-        return min(sum(map(self.of, lanes.values())), self._workspaces[fronts[0].key[0]])
-
-    def spend(self, front: Front, jobs: int) -> None:
-        """It gives so many."""
-        self._lanes[front.key[:2]] -= jobs
-        self._workspaces[front.key[0]] -= jobs
-
-
-def _among(fronts: Sequence[Front], share: int, allowed: _Allowances) -> list[tuple[Front, int]]:
+def _among(fronts: Sequence[Front], share: int, allowed: Allowances) -> list[tuple[Front, int]]:
     """A workspace's share among its fronts, equally; what one may not have goes to the others."""
     takes = [0] * len(fronts)
     while share > 0:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from mailworkers.daemon.buffer import Buffer
 from mailworkers.daemon.lanes import LaneBook
 from mailworkers.limits import BucketKey, Limiter, Scope
+from mailworkers.limits.keys import OTHERS
 from mailworkers.queue.states import Lane
 
 # Claims that the tokens of a bucket suffice for, beside those promised to what waits in the buffer. With one, claims would be
@@ -107,6 +108,11 @@ class Provision:
         limiter = self._limiter
         return limiter.available(*limiter.keys_of(Scope.WORKSPACE, workspace)) - self._buffer.of(workspace)
 
+    def of_group(self, group: str) -> float:
+        """Mails to this destination group that it has tokens for, beside those in the buffer."""
+        keys = self._limiter.keys_of(Scope.DESTINATION, group or OTHERS)
+        return self._limiter.available(*keys) - self._buffer.of_group(group) if keys else math.inf
+
     def of_lane(self, lane: Lane) -> float:
         """Mails of this lane that the limits set for it allow."""
         limiter = self._limiter
@@ -119,7 +125,11 @@ class Provision:
         due = set(self._book.due_lanes(lanes))
         for lane in due:
             for key in limiter.lane_keys(lane.workspace_id, lane.destination_group):
-                shared[key] = len(buffer) if key.scope == Scope.DESTINATION else buffer.of(lane.workspace_id)
+                shared[key] = (
+                    buffer.of_group(lane.destination_group)
+                    if key.scope == Scope.DESTINATION
+                    else buffer.of(lane.workspace_id)
+                )
         for workspace in {*buffer.workspaces(), *workspaces}.difference([lane.workspace_id for lane in due]):
             for key in limiter.keys_of(Scope.WORKSPACE, workspace):
                 shared[key] = buffer.of(workspace)

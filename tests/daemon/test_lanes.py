@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -261,6 +262,30 @@ def test_a_workspaces_allowance_counts_over_its_lanes(book: LaneBook) -> None:
     wishes = book.plan(room(100), workspace_allowance=lambda workspace: 5 if workspace == "a" else math.inf)
     assert sum(wish.take for wish in wishes if wish.lane != B) == 5
     assert sum(wish.take for wish in wishes) == 100
+
+
+def test_a_groups_allowance_is_shared_by_the_lanes_of_all_workspaces(book: LaneBook) -> None:
+    """Given thirty workspaces that write to one mailbox provider, when it takes little more, then no more is claimed."""
+    lanes = [Lane(f"w{number:02}", "google") for number in range(30)]
+    book.renew([head(lane) for lane in lanes])
+    got: Counter[Lane] = Counter()
+    for few in (7, 23, 100):
+        wishes = book.plan(room(1000), group_allowance={"google": few}.__getitem__)
+        book.learn(wishes, [made_up(lane=wish.lane) for wish in wishes for _ in range(wish.take)])
+        assert sum(wish.take for wish in wishes) == few
+        got.update({wish.lane: wish.take for wish in wishes})
+        book.renew([head(lane) for lane in lanes])
+    assert set(got) == set(lanes)
+    assert max(got.values()) - min(got.values()) <= 1
+
+
+@pytest.mark.parametrize("left", [-3.0, 0.0, 0.5, 7.0])
+def test_what_a_group_may_not_have_goes_to_others(book: LaneBook, left: float) -> None:
+    lanes = [Lane(f"w{number:02}", "google") for number in range(30)]
+    book.renew([*(head(lane) for lane in lanes), head(Lane("w00", "yahoo")), head(A)])
+    wishes = book.plan(room(500), group_allowance=lambda group: left if group == "google" else math.inf)
+    assert sum(wish.take for wish in wishes if wish.lane in lanes) == max(0, int(left))
+    assert sum(wish.take for wish in wishes) == 500
 
 
 def test_where_work_was_last_is_looked_first_and_only_where_it_is_more_urgent(book: LaneBook) -> None:

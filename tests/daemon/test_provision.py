@@ -166,3 +166,21 @@ async def test_what_the_ledger_refuses_is_told_as_lacking_with_the_time_to_wait(
     # and is not asked for again until then
     await stand.lease()
     assert len(stand.ledger.statements) == 1
+
+
+async def test_a_destination_group_has_what_all_workspaces_in_the_buffer_leave_it(stand: Stand) -> None:
+    stand.limiter.configure({**HIGH, (Scope.DESTINATION, Period.SECOND): Limit(1_000_000, 1.0)})
+    lanes = [Lane(workspace, "google") for workspace in ("acme", "zoo")]
+    stand.book.renew([Head(lane, 0, 0, THEN, 1, -1.0) for lane in lanes])
+    stand.buffer.put([made_up(number, lane=lanes[number % 2]) for number in range(50)])
+
+    await stand.lease()
+
+    assert stand.provision.of_lane(lanes[0]) == RESERVE_CLAIMS * CLAIM + 25, "what its workspace has"
+    assert stand.provision.of_group("google") == RESERVE_CLAIMS * CLAIM
+    stand.buffer.take_out(lambda _job: True)
+    assert stand.provision.of_group("google") == RESERVE_CLAIMS * CLAIM + 50
+
+
+def test_a_destination_group_without_a_limit_may_have_all(stand: Stand) -> None:
+    assert stand.provision.of_group("google") == float("inf")
