@@ -15,7 +15,7 @@ from mailworkers.db.pool import CONNECT_SECONDS, FAULTS
 from mailworkers.db.queries import Queries
 
 ROLE = "mailworkers_app"
-COLUMNS = ("to_email", "to_name", "from_email", "from_name", "subject", "text_body")
+COLUMNS = ("to_email", "to_name", "from_email", "from_name", "subject", "text_body", "html_body")
 COPY_SECONDS = 600.0  # millions of rows on a slow disk
 
 
@@ -49,17 +49,30 @@ class Application:
         mails = self._mails
         try:
             await self._connection.execute(
-                self._insert, mails.recipient(number), mails.subject(number), mails.text, SENDER
+                self._insert,
+                mails.recipient(number),
+                mails.subject(number),
+                mails.text(number),
+                SENDER,
+                mails.html(number),
             )
         except FAULTS as fault:
             raise as_ours(fault, "inserting one of the bench's mails") from fault
         return time.monotonic()
 
-    def _rows(self, jobs: int) -> Iterator[tuple[str, ...]]:
+    def _rows(self, jobs: int) -> Iterator[tuple[str | None, ...]]:
         mails = self._mails
         for number in range(jobs):
             recipient, subject = mails.recipient(number), mails.subject(number)
-            yield recipient, f"Reader {number}", SENDER, SENDER_NAME, subject, mails.text
+            yield (
+                recipient,
+                f"Reader {number}",
+                SENDER,
+                SENDER_NAME,
+                subject,
+                mails.text(number),
+                mails.html(number),
+            )
 
 
 @asynccontextmanager

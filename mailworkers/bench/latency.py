@@ -25,7 +25,7 @@ async def measure_latency(ground: Ground, progressed: Progressed) -> Latency:
         BenchFailed: a process ended, or a mail was not accepted in time.
         DatabaseError: as every call.
     """
-    mails = Mails(ground.plan.size)
+    mails = Mails(ground.plan.size, html=ground.plan.html)
     async with (
         own_schema(ground.settings, ground.dsn) as schema,
         application(ground.dsn, schema, mails) as app,

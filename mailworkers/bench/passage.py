@@ -57,7 +57,7 @@ async def measure_passage(ground: Ground, progressed: Progressed, *, smtp: bool 
         BenchFailed: a process ended, nothing went on, or not every mail is accounted for.
         DatabaseError: as every call.
     """
-    plan, mails = ground.plan, Mails(ground.plan.size)
+    plan, mails = ground.plan, Mails(ground.plan.size, html=ground.plan.html)
     async with own_schema(ground.settings, ground.dsn) as schema, AsyncExitStack() as stack:
         owner = await connect_once(ground.settings, ground.dsn, "bench")
         stack.callback(owner.terminate)

@@ -28,7 +28,7 @@ class Where:
 class Plan:
     """One measurement.
 
-    `size` in octets; `relay` is None for a discarding sink of the bench's own; each figure is the median of `runs`.
+    `size` in octets, `html` for mails in two parts; `relay` is None for a discarding sink of the bench's own; each figure is the median of `runs`.
     """
 
     jobs: int
@@ -39,6 +39,7 @@ class Plan:
     runs: int
     latency: bool
     metrics: bool
+    html: bool = False
 
 
 def parse_relay(text: str, *, owned: bool) -> Where:

@@ -112,6 +112,7 @@ async def _sent_by(way: str, ground: Ground, relay: Relay) -> Speed:
         "settings": relay.overrides(ground.settings, plan.workers),
         "jobs": plan.jobs,
         "size": plan.size,
+        "html": plan.html,
         "seconds": REFERENCE_SECONDS,
     }
     async with child(f"sender ({way})", "senders", order) as sender:

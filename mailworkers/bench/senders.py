@@ -126,7 +126,7 @@ async def measure(order: Mapping[str, Any]) -> dict[str, object]:
         RelayUnreachable: the relay could not be reached, or did not take a mail.
     """
     settings = load(**order["settings"])
-    errand = Errand(settings, Mails(order["size"]), order["jobs"], order["seconds"])
+    errand = Errand(settings, Mails(order["size"], html=order["html"]), order["jobs"], order["seconds"])
     prebuilt = [errand.mails.wire(number) for number in range(PREBUILT)]
     gate = asyncio.Barrier(settings.max_workers + 1)
     try:

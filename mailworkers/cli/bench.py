@@ -7,17 +7,22 @@ from typing import Annotated
 
 import typer
 
-from mailworkers.bench.mails import LEAST_SIZE, MOST_SIZE
+from mailworkers.bench.mails import LEAST_HTML_SIZE, LEAST_SIZE, MOST_SIZE
 from mailworkers.bench.plan import Plan, parse_relay
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
 from mailworkers.cli.output import console, say
+from mailworkers.errors import SettingsError
 from mailworkers.settings import Settings
 
 OVERRIDES = ("smtp_user", "smtp_tls", "smtp_ca_file", "claim_batch", "ack_batch", "ack_delay_ms", "max_unwritten")
 
 Jobs = Annotated[int, typer.Option("--jobs", help="Mails in each run.", min=100, max=10_000_000)]
 Size = Annotated[int, typer.Option("--size", help="Octets of each mail.", min=LEAST_SIZE, max=MOST_SIZE)]
+HtmlOption = Annotated[
+    bool,
+    typer.Option("--html", help="Mails in two parts of UTF-8, text and HTML, as newsletters are; else plain text."),
+]
 RelayOption = Annotated[
     str | None,
     typer.Option(
@@ -45,6 +50,7 @@ def bench(  # noqa: PLR0913 -- one argument an option
     *,
     jobs: Jobs = 20_000,
     size: Size = 3_000,
+    html: HtmlOption = False,
     relay: RelayOption = None,
     i_own_this_relay: Owned = False,
     workers: Workers = 10,
@@ -65,13 +71,17 @@ def bench(  # noqa: PLR0913 -- one argument an option
 
     [dim]$[/dim] mailworkers bench --jobs 100000 --runs 5 --latency --json
 
+    [dim]$[/dim] mailworkers bench --html --size 6000
+
     [dim]$[/dim] mailworkers bench --relay 127.0.0.1:2525 --daemons 2
     """
     from mailworkers.bench.run import run_bench  # noqa: PLC0415 -- no other command waits for these imports
     from mailworkers.cli.bench_screen import BenchScreen, as_json, show  # noqa: PLC0415
 
     where = parse_relay(relay, owned=i_own_this_relay) if relay is not None else None
-    plan = Plan(jobs, size, where, workers, daemons, runs, latency, metrics)
+    if html and size < LEAST_HTML_SIZE:
+        raise SettingsError(f"--size is at least {LEAST_HTML_SIZE} with --html: two parts take that much")
+    plan = Plan(jobs, size, where, workers, daemons, runs, latency, metrics, html)
     screen = BenchScreen()
     try:
         report = run_async(run_bench(settings, plan, screen), settings)

@@ -108,7 +108,8 @@ def as_json(report: Report) -> None:
 
 def _mails(report: Report) -> str:
     plan = report.plan
-    return f"{plan.jobs:,} of {plan.size:,} octets; {plan.daemons} daemon(s) with {plan.workers} connections each"
+    form = ", text and HTML" if plan.html else ""
+    return f"{plan.jobs:,} of {plan.size:,} octets{form}; {plan.daemons} daemon(s) with {plan.workers} connections each"
 
 
 def _speeds(report: Report, title: str) -> object:

@@ -13,7 +13,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "bench/account": ("2026-11-01",),
     "bench/clock": (),
     "bench/hold": ("mailworkers_bench_00000000",),
-    "bench/insert": ("ann@example.org", "Hello", "Hi Ann", "s@example.org"),
+    "bench/insert": ("ann@example.org", "Hello", "Hi Ann", "s@example.org", None),
     "bench/leftovers": ("a comment",),
     "bench/ended": (),
     "bench/server": ("{fsync,synchronous_commit}",),

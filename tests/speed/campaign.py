@@ -1,4 +1,7 @@
-"""A campaign to many leads against `mailworkers bench` with literal bodies, in one run: import, make, render, send, count.
+"""A campaign to many leads against `mailworkers bench` in one run: import, make, render, send, count.
+
+Two kinds of literal bodies stand beside it: the bench's usual plain ASCII of 3,000 octets, and text and HTML in UTF-8 of the letter's size,
+which is the same mail without template, leads and campaign.
 
 `python -m tests.speed.campaign`; MAILWORKERS_SPEED_LEADS says to how many (2000000 is the full form), MAILWORKERS_SPEED_RELAY to what relay.
 """
@@ -13,7 +16,8 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,9 @@ from mailworkers.bench.schema import own_schema
 from mailworkers.db.pool import connect_once
 from mailworkers.demo import make_leads
 from mailworkers.demo.letter import FOLDER
+from mailworkers.mail.composer import compose
+from mailworkers.mail.message import Address, Message
+from mailworkers.mail.templates import Missing, TemplateSource, compile_template
 from tests.speed.ground import RUNS, a_database, a_plan, a_relay, main, ratio, show, verdict
 
 LEADS = int(os.environ.get("MAILWORKERS_SPEED_LEADS", "100000"))
@@ -32,6 +39,7 @@ LOOK_SECONDS = 1.0  # each look costs the database what it takes from the daemon
 MOST_SECONDS = 3600.0
 MOST_MEMORY_MIB = 150
 WINDOW = 10_000  # CAMPAIGN_WINDOW's default
+PLAIN, AS_THE_LETTER = "bench, plain text", "bench, text and HTML as the letter has"
 
 
 class Campaign:
@@ -123,6 +131,27 @@ def _letter() -> Letter:
     return Letter(given["subject"], html, text, {**common, **data}, sender["email"])
 
 
+def _octets(letter: Letter) -> int:
+    """Of a composed mail."""
+    source = TemplateSource("letter", 1, letter.subject, letter.text, letter.html, Missing.BLANK)
+    says = compile_template(source).render(
+        {**letter.data, "name": "Žofie", "city": "Bonn", "email": "zofie@news.example"}
+    )
+    return len(
+        compose(
+            Message(
+                message_id="0123456789abcdef@notes.example",
+                date=datetime.now(UTC),
+                sender=Address(letter.sender),
+                to=Address("zofie@news.example", "Žofie"),
+                subject=says.subject,
+                text_body=says.text_body,
+                html_body=says.html_body,
+            )
+        ).content
+    )
+
+
 @dataclass(slots=True)
 class Seen:
     """Of all campaigns together."""
@@ -161,17 +190,24 @@ async def _send(ground: Ground, seen: Seen) -> None:
 async def measure() -> bool:
     """Bench and campaign, one after the other, several times."""
     seen = Seen()
-    rates: dict[str, list[float]] = {"bench, literal bodies": [], "campaign": seen.rates}
+    plain = a_plan(BENCH_JOBS)
+    plans = {PLAIN: plain, AS_THE_LETTER: replace(plain, html=True, size=_octets(_letter()))}
+    rates: dict[str, list[float]] = {name: [] for name in plans} | {"campaign": seen.rates}
     async with a_database() as (settings, dsn), a_relay() as relay:
-        ground = Ground(settings, dsn, relay, a_plan(BENCH_JOBS))
         for _ in range(RUNS if LEADS < FULL_FORM else 1):
-            passage = await measure_passage(ground, lambda _count: None)
-            rates["bench, literal bodies"].append(passage.speed.mails / passage.speed.seconds)
-            await _send(ground, seen)
+            for name, plan in plans.items():
+                passage = await measure_passage(Ground(settings, dsn, relay, plan), lambda _count: None)
+                rates[name].append(passage.speed.mails / passage.speed.seconds)
+            await _send(Ground(settings, dsn, relay, plain), seen)
     show(rates)
     return all(
         [
-            verdict("campaign against bench", ratio(rates, "campaign", "bench, literal bodies"), 0.7),
+            verdict("campaign against the bench's plain text", ratio(rates, "campaign", PLAIN), 0.7),
+            verdict(
+                f"campaign against text and HTML of {plans[AS_THE_LETTER].size:,} octets",
+                ratio(rates, "campaign", AS_THE_LETTER),
+                0.7,
+            ),
             verdict(
                 f"{MOST_MEMORY_MIB} MiB against the daemon's peak of {seen.peak_mib:.0f}",
                 MOST_MEMORY_MIB / seen.peak_mib,
