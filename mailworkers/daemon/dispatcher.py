@@ -188,6 +188,7 @@ class Dispatcher:
         wishes, guessed = self._wishes()
         if not (wishes or guessed):
             await self._provision.lease(wanted)
+            self._rest_without_tokens()
             return 0
         claimed = await self._claim([*guessed, *wishes], guessed, wanted)
         due = line.book.due_priorities()
@@ -286,12 +287,18 @@ class Dispatcher:
     def _lane_tokens(self, lane: Lane) -> float:
         return min(self._line.pacing.room(lane), self._provision.of_lane(lane))
 
+    def _rest_without_tokens(self) -> None:
+        """Lanes whose limits have just nothing left rest until they have: meanwhile they keep nobody from being woken for others."""
+        line = self._line
+        if line.limiter.renewal < math.inf:
+            for lane in set(line.book.due_lanes(self._claim_batch)):
+                wait = self._provision.lane_wait(lane)
+                if wait > 0:
+                    line.pacing.lacks_tokens(lane, wait)
+
     def _may_have_some(self, lane: Lane) -> bool:
         """Whether the ledger has not just refused this lane more, and what was learned of it allows as much."""
-        limiter = self._line.limiter
-        if self._line.pacing.room(lane) < GUESSED_JOBS:
-            return False
-        return limiter.wait(*limiter.lane_keys(lane.workspace_id, lane.destination_group)) <= 0
+        return self._line.pacing.room(lane) >= GUESSED_JOBS and self._provision.lane_wait(lane) <= 0
 
     # ------------------------------------------------------------ nothing to claim now
 

@@ -26,6 +26,7 @@ from mailworkers.queue.states import Job, Lane
 ROUND_SECONDS: Final = 1.0  # between two looks at what is shared: what a person sets is in force by then
 RESTED_SECONDS: Final = 0.5  # a rest that others have nearly ended is not begun
 SHORTEST_WAIT_SECONDS: Final = 0.02  # tokens of a fast limit come in such portions
+LONGEST_WAIT_SECONDS: Final = 0.5  # for tokens of a slow one: it may be raised meanwhile, which counts within a second
 # Nothing could be told for longer, as while the database was away: what is missing then is too old to be read, not taken away.
 SILENT_SECONDS: Final = FRESH_SECONDS / 2
 RELAY: Final = "relay"
@@ -185,8 +186,8 @@ class Pacing:
                     self._book.rest(lane, wait, "")
 
     def lacks_tokens(self, lane: Lane, wait: float) -> None:
-        """What is set for this lane is used up: claim of it again in so many seconds."""
-        self._book.rest(lane, max(wait, SHORTEST_WAIT_SECONDS), "")
+        """What is set for this lane is used up: claim of it again in so many seconds, or look whether that is so."""
+        self._book.rest(lane, min(max(wait, SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS), "")
 
     # What is shared ------------------------------------------------------------------------------------------------
 

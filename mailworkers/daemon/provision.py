@@ -96,6 +96,11 @@ class Provision:
             keys += limiter.lane_keys(lane.workspace_id, lane.destination_group)
         return min((wait for key in keys if (wait := limiter.wait(key)) > 0), default=math.inf)
 
+    def lane_wait(self, lane: Lane) -> float:
+        """Seconds until asking for tokens of this lane is worth while; 0 where it has some, or nobody asked yet."""
+        limiter = self._limiter
+        return limiter.wait(*limiter.lane_keys(lane.workspace_id, lane.destination_group))
+
     # ------------------------------------------------------------ how many there are
 
     def common(self) -> float:
