@@ -31,13 +31,15 @@ EHLO = b"".join(
     )
 )
 OK = b"250 2.0.0 Ok\r\n"
+SENDER_OK = b"250 2.1.0 Ok\r\n"  # codes that tell replies apart, as most relays give them
+RECIPIENT_OK = b"250 2.1.5 Ok\r\n"
 GO_AHEAD = b"354 End data with <CR><LF>.<CR><LF>\r\n"
 BYE = b"221 2.0.0 Bye\r\n"
 UNKNOWN = b"502 5.5.2 no such command\r\n"
 
 END_OF_DATA = b"\r\n.\r\n"
 _BDAT = re.compile(rb"BDAT (\d{1,12})( LAST)?", re.IGNORECASE)
-_PLAIN = frozenset((b"MAIL", b"RCPT", b"RSET", b"NOOP"))
+_PLAIN = {b"MAIL": SENDER_OK, b"RCPT": RECIPIENT_OK, b"RSET": OK, b"NOOP": OK}
 
 
 @dataclass(slots=True)
@@ -113,8 +115,9 @@ class Conversation(asyncio.Protocol):
                 self._transport.abort()
             return len(data)
         verb = data[at : at + 4].upper()
-        if verb in _PLAIN:
-            self._replies.append(OK)
+        plain = _PLAIN.get(verb)
+        if plain is not None:
+            self._replies.append(plain)
         elif verb == b"DATA":
             self._replies.append(GO_AHEAD)
             self._in_data = True

@@ -10,7 +10,7 @@ import pytest
 
 from mailworkers.bench.child import START_SECONDS, child
 from mailworkers.bench.mails import Mails
-from mailworkers.bench.sink import EHLO, GO_AHEAD, HOST, OK, UNKNOWN, Conversation, Count
+from mailworkers.bench.sink import EHLO, GO_AHEAD, HOST, OK, RECIPIENT_OK, SENDER_OK, UNKNOWN, Conversation, Count
 from mailworkers.replies import Accepted
 from mailworkers.transports.base import Session
 from mailworkers.transports.smtp.connect import Relay, SmtpTransport
@@ -42,9 +42,9 @@ class Written:
 @pytest.mark.parametrize(
     ("sent", "mails", "replies"),
     [
-        (BY_DATA * 2, 2, (OK + OK + GO_AHEAD + OK) * 2),
-        (EMPTY * 2, 2, (OK + OK + GO_AHEAD + OK) * 2),
-        (BY_CHUNKS, 2, OK + OK + OK + OK + OK),
+        (BY_DATA * 2, 2, (SENDER_OK + RECIPIENT_OK + GO_AHEAD + OK) * 2),
+        (EMPTY * 2, 2, (SENDER_OK + RECIPIENT_OK + GO_AHEAD + OK) * 2),
+        (BY_CHUNKS, 2, SENDER_OK + RECIPIENT_OK + OK + OK + OK),
         (b"EHLO me.example\r\nVRFY you\r\nnoop\r\nRSET\r\n", 0, EHLO + UNKNOWN + OK + OK),
     ],
     ids=["data", "empty data", "chunks", "commands"],

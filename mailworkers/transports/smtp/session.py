@@ -11,6 +11,7 @@ from mailworkers.replies import Broken, Outcome, Stage
 from mailworkers.transports.base import MOST_AT_ONCE
 from mailworkers.transports.ending import Ending
 from mailworkers.transports.smtp.backlog import Backlog, holds_up_the_line
+from mailworkers.transports.smtp.cadence import Cadence
 from mailworkers.transports.smtp.outlet import Outlet
 from mailworkers.transports.smtp.parser import ReplyParser
 from mailworkers.transports.smtp.timeouts import StageTimeouts
@@ -72,6 +73,7 @@ class SmtpSession(asyncio.Protocol):
         self._mails_left = mails
         self._backlog = Backlog(self.window)
         self._latest: Transaction | None = None  # the last whose commands left
+        self._cadence = Cadence()
         self._served = 0
         self._ended = ""
         self._closing = False
@@ -175,6 +177,8 @@ class SmtpSession(asyncio.Protocol):
             assert prepared is not None
             previous = self._latest
             self._latest = transaction
+            # The first of a connection goes alone; behind it only a relay whose replies tell themselves apart gets chunks.
+            transaction.chunked &= previous is None or self._cadence.tells
             if previous is not None and (previous.open_at_relay or (previous.chunked and not previous.done)):
                 transaction.resetting = True
                 self._outlet.add(b"RSET\r\n", 1)
@@ -196,11 +200,12 @@ class SmtpSession(asyncio.Protocol):
         self._outlet.flush()
 
     def _may_begin(self) -> bool:
-        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal."""
+        """DATA is the last command of its group (RFC 2920 §3.1): the next mail follows the content, or the refusal. A chunk is
+        followed where a reply too many would be noticed."""
         previous = self._latest
         if previous is None or previous.done:
             return True
-        return previous.pipelined and previous.content_begun
+        return previous.pipelined and previous.content_begun and (not previous.chunked or self._cadence.tells)
 
     def _add_all_commands(self, transaction: Transaction, prepared: Prepared) -> None:
         commands = prepared.mail + b"".join(prepared.rcpt)
@@ -256,6 +261,10 @@ class SmtpSession(asyncio.Protocol):
         self._outlet.owed -= 1
         if code == 421:
             self._told_to_go(head, text)
+            return
+        if self.mode is Mode.CHUNKING and not self._cadence.fits(head, code, text):
+            head.doubt()
+            self._end(f"the relay answered {code} to {head.stage.name} as it does to another command")
             return
         verdict, outcome = head.take(code, text)
         match verdict:

@@ -85,6 +85,11 @@ class Transaction:
             return self._take_data(code, text)
         return self._take_final(code, text)
 
+    def doubt(self) -> None:
+        """The replies so far may have been another mail's."""
+        self._mail_reply = None
+        self._refused.clear()
+
     def interrupted(self, why: str, *, closing: bool, told: bool = False) -> Outcome:
         """The outcome where the connection ends before the mail's last reply.
 
