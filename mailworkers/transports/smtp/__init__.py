@@ -5,6 +5,7 @@
     transaction.py  one mail's part of the conversation
     outlet.py       what leaves, within the transport's flow control, and what may have left
     parser.py       bytes in, replies out
+    cadence.py      whether a reply is for the command that awaits it
     wire.py         what the relay offers, and a mail as the bytes that fit it
     timeouts.py     how long each stage may take
 
