@@ -13,7 +13,13 @@ WESTERN: Final = "cp1252"  # what spreadsheets write in western countries, a sup
 _SPOKEN: Final = {UTF_8: "UTF-8", "ascii": "ASCII"}
 _WIDE: Final = ("utf-16", "utf-32")  # in them each line's end holds a zero byte
 
-_MARKS = ((codecs.BOM_UTF8, UTF_8), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, with which it begins
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _NO_TEXT = (
     (b"PK\x03\x04", "is an Excel workbook or another zip archive", "Save it as CSV UTF-8, or unzip it"),
     (b"\xd0\xcf\x11\xe0", "is an old Excel workbook", "Save it as CSV UTF-8"),
@@ -64,8 +70,8 @@ def asked(head: bytes, name: str, wanted: str) -> tuple[str, tuple[str, ...]]:
         raise LeadsError(
             f"{name} is not {wanted}: it holds no zero bytes", "Leave out --encoding, or give the right one"
         )
-    if marked == "utf-16" and not wide:
-        raise LeadsError(f"{name} is UTF-16, not {wanted}", "Leave out --encoding")
+    if marked in _WIDE and not chosen.startswith(marked):
+        raise LeadsError(f"{name} is {marked.upper()}, not {wanted}", "Leave out --encoding")
     if not wide and chosen != UTF_8 and not head.isascii() and _fits(head, "utf-8") and _fits(head, chosen):
         doubt = (
             f"read as {wanted}, but it looks like UTF-8: if names come out wrong, import it again without --encoding"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from email import message_from_bytes
 from email.policy import default
 from typing import Any
@@ -12,7 +12,8 @@ import pytest
 
 from mailworkers.daemon.dispatcher import GUESSED_JOBS
 from mailworkers.errors import DatabaseUnavailable
-from mailworkers.queue.claim import Claims, Head
+from mailworkers.queue.claim import Claims, Head, Wish
+from mailworkers.queue.states import Job
 from mailworkers.settings import Settings
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
@@ -70,6 +71,26 @@ async def test_mail_goes_out_though_whole_looks_are_ended_by_their_time_out(
         for workspace in ("one", "other"):
             (job,) = await insert(app_connection, workspace_id=workspace)
             await is_sent(owner, job)
+
+
+async def test_what_a_claim_took_whose_answer_was_lost_is_sent_without_waiting(
+    settings: Settings, app_connection: Any, owner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailworkers.daemon.dispatcher.DISOWN_SECONDS", 3600.0)
+    claim, heard = Claims.claim, [False, True]
+
+    async def unheard(self: Claims, wishes: Sequence[Wish], daemon_id: int) -> list[Job]:
+        claimed = await claim(self, wishes, daemon_id)
+        if claimed and not heard.pop(0):
+            raise DatabaseUnavailable("the query queue/claim failed: the connection was lost after it had committed")
+        return claimed
+
+    monkeypatch.setattr(Claims, "claim", unheard)
+    async with Sink() as sink, running_daemon(to(settings, sink.port)):
+        (job,) = await insert(app_connection)
+        await is_sent(owner, job)
+        assert len(sink.mails) == 1
+    assert heard == []
 
 
 async def test_urgent_mail_goes_first(settings: Settings, app_connection: Any, owner: Any) -> None:

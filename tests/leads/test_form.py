@@ -34,6 +34,7 @@ def test_the_delimiter_is_found(lines: list[str], between: str) -> None:
         ("utf-8", encoding.UTF_8),
         ("utf-8-sig", encoding.UTF_8),
         ("utf-16", "utf-16"),
+        ("utf-32", "utf-32"),
         ("utf-16-le", "utf-16-le"),
         ("utf-16-be", "utf-16-be"),
         ("latin-1", encoding.WESTERN),
@@ -107,6 +108,8 @@ def test_columns_that_cannot_be_told_apart_are_refused(header: list[str], mappin
     [
         ("utf-8", "utf-16", "list.csv is not utf-16: it holds no zero bytes"),
         ("utf-16", "utf-8", "list.csv is UTF-16, not utf-8"),
+        ("utf-32", "utf-8", "list.csv is UTF-32, not utf-8"),
+        ("utf-32", "utf-16", "list.csv is UTF-32, not utf-16"),
         ("utf-8", "rot13", "no encoding rot13"),
         ("utf-8", "idna", "no encoding idna"),
     ],

@@ -343,7 +343,7 @@ async def test_addresses_are_looked_for_by_their_own_index_even_while_there_are_
     assert 'using "email is a lead of this workspace already"' in "\n".join(row[0] for row in plan)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "latin-1", "utf-8-sig"])
 async def test_other_encodings_are_read_to_their_end(database: Database, write: Write, encoding: str) -> None:
     people = [(f"ann{n}@büro.example", "Zoë", "Köln") for n in range(3000)]
     path = write(HEADER, *people, encoding=encoding)
