@@ -18,7 +18,7 @@ class Progress:
     """One campaign: made = live + sent + failed + abandoned + cancelled + suppressed + unknown; looked_at = made + skipped.
 
     `expected` is None until the leads that match have been counted, and at the end what was made. `mails_per_second` is that
-    since its start without pauses, `ends_at` what follows from it; None where nothing can be said.
+    since its start without pauses, of mails that were not called off; `ends_at` is None where nothing can be said.
     """
 
     campaign_id: int

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mailworkers.campaigns.progress import list_campaigns, read
+from mailworkers.db.pool import Database
 from tests.support.campaigns import ask, assert_exact, create, prepare, start, status
 
 JOBS = "SELECT count(*) FROM mailworkers.email_jobs"
@@ -55,3 +57,27 @@ async def test_an_edit_changes_mails_that_were_paused_by_hand(owner: Any) -> Non
     assert await owner.fetch("SELECT status, priority FROM mailworkers.email_jobs ORDER BY lead_id") == [
         ("paused", 50), ("waiting", 50)
     ]  # fmt: skip
+
+
+async def test_mails_that_are_called_off_are_no_part_of_a_campaigns_speed(owner: Any, database: Database) -> None:
+    """Given ten mails made, when six end as sent and the campaign is cancelled, then its speed is that of the six."""
+    await prepare(owner, 10)
+    campaign = await start(owner)
+    await owner.fetchrow(MAKE, campaign, 1000, 1000)
+    await owner.execute("DELETE FROM mailworkers.email_jobs WHERE lead_id <= 6")
+    await owner.execute(
+        "INSERT INTO mailworkers.progress_tracking (kind, subject_id, part, done, sent) VALUES ('campaign', $1, 9, 6, 6)", campaign
+    )  # fmt: skip
+    await ask(owner, "cancel", campaign)
+    assert await owner.fetchval("SELECT mailworkers.cancel_campaign_jobs($1)", campaign) == 4
+    await owner.execute(
+        "UPDATE mailworkers.campaign_sends SET status = 'cancelled', finished_at = started_at + interval '3 seconds'"
+    )
+
+    one = await read(database.claims, campaign)
+
+    assert one is not None
+    assert (one.sent, one.cancelled) == (6, 4)
+    assert one.mails_per_second is not None
+    assert abs(one.mails_per_second - 2.0) < 1e-6
+    assert await list_campaigns(database.claims, None, 10) == [one]
