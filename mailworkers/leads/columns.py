@@ -79,7 +79,8 @@ def columns(header: Sequence[str], mapping: Mapping[str, str]) -> Columns:
     taken = {email, *(names if len(names) == 1 else ()), *mapped.values()}
     variables = [(field, place) for field, place in mapped.items() if field not in (EMAIL, NAME)]
     variables += [(variable(title), at) for at, title in enumerate(header) if at not in taken and variable(title)]
-    _refuse_twins(variables)
+    found = [EMAIL, NAME] if names else [EMAIL]
+    _refuse_twins([field for field in found if field not in mapping] + [name for name, _ in variables])
     return Columns(email, names, tuple(variables), len(header))
 
 
@@ -106,9 +107,12 @@ def _first(titles: Sequence[str], wanted: Sequence[str]) -> int | None:
     return next((titles.index(title) for title in wanted if title in titles), None)
 
 
-def _refuse_twins(variables: Sequence[tuple[str, int]]) -> None:
+def _refuse_twins(names: Sequence[str]) -> None:
     seen: set[str] = set()
-    for name, _ in variables:
+    for name in names:
         if name in seen:
-            raise LeadsError(f"two columns would both be {name!r}", f"Rename one, or name one: --map {name}=TITLE")
+            raise LeadsError(
+                f"two columns would both be {name!r}",
+                f"Rename one in the file, or, where they differ in case or blanks, here: --map {name}_2=TITLE",
+            )
         seen.add(name)

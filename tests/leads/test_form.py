@@ -83,6 +83,8 @@ def test_the_line_by_which_excel_names_its_delimiter_is_no_header() -> None:
             columns.Columns(1, (0, 2), (("first_name", 0), ("surname", 2)), 3),
         ),
         (["Ort", "Adresse"], {"email": "adresse", "city": "Ort"}, columns.Columns(1, (), (("city", 0),), 2)),
+        (["email", "Work"], {"email": "Work"}, columns.Columns(1, (), (("email", 0),), 2)),
+        (["email", "City", "city "], {"city_2": "city "}, columns.Columns(0, (), (("city_2", 2), ("city", 1)), 3)),
         (["mail", "email", "", "2nd"], {}, columns.Columns(1, (), (("mail", 0), ("_2nd", 3)), 4)),
     ],
 )
@@ -94,6 +96,8 @@ def test_columns_are_found_in_any_case(header: list[str], mapping: dict[str, str
     ("header", "mapping", "said"),
     [
         (["email", "City", "city "], {}, "two columns"),
+        (["Email", "Email", "name"], {}, "two columns would both be 'email'"),
+        (["email", "Name", "name"], {}, "two columns would both be 'name'"),
         (["email"], {"email": "adresse"}, "no column 'adresse'"),
         (["email", "town"], {"town": "email", "email": "email"}, "two columns"),
     ],
