@@ -151,9 +151,10 @@ class JsonReader:
 
     def raw_email(self, row: dict[str, Any]) -> str:
         try:
-            return str(list(row.values())[self._columns(row).email])
+            value = list(row.values())[self._columns(row).email]
         except UnfitRow:
             return ""
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def _columns(self, row: dict[str, Any]) -> Columns:
         keys = tuple(row)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailworkers.leads.columns import columns
-from mailworkers.leads.fields import LARGEST_DATA, LONGEST_NAME, CsvReader, UnfitRow
+from mailworkers.leads.fields import LARGEST_DATA, LONGEST_NAME, CsvReader, JsonReader, UnfitRow
 
 TEXTS = st.one_of(
     st.text(max_size=6),
@@ -49,3 +50,8 @@ def is_unfit(reader: CsvReader, row: list[str]) -> bool:
 def test_hardly_a_row_is_taken_apart_by_itself() -> None:
     reader = CsvReader(columns(["email", "name", "city"], {}))
     assert reader.many([["a@b.example", "Ann\nSmith", 'x"y'], ["c@d.example", " Bo ", ""]]) is not None
+
+
+@pytest.mark.parametrize(("address", "shown"), [(None, "null"), (["ann@a.example"], '["ann@a.example"]'), (5, "5")])
+def test_an_address_that_is_no_text_is_shown_as_the_file_has_it(address: object, shown: str) -> None:
+    assert JsonReader({}).raw_email({"email": address}) == shown
