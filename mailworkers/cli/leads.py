@@ -176,7 +176,7 @@ def show(settings: Settings, *, email: Email, workspace: Workspace = "default", 
 @app.command("remove")
 @with_settings()
 def remove(settings: Settings, *, email: Email, workspace: Workspace = "default") -> None:
-    """Forget one lead, on every list. Its mails that wait already are sent; `jobs cancel` stops those.
+    """Forget one lead, on every list. Mails of campaigns that wait for it are recorded as suppressed.
 
     [dim]$[/dim] mailworkers leads remove ann@example.org
     """

@@ -114,7 +114,7 @@ async def list_lists(database: Gateway, workspace: str) -> list[ListLine]:
 
 
 async def remove_lead(database: Gateway, email: str, workspace: str) -> bool:
-    """Forget a lead, on every list; whether there was one. Mails to it that wait already are sent. Raises as `read_lead`."""
+    """Forget a lead, on every list; whether there was one. Its campaigns' mails that wait are suppressed. Raises as `read_lead`."""
     return await database.fetchval("leads/remove", _address(email), workspace) is not None
 
 
