@@ -19,10 +19,11 @@ BAR_SECONDS = 0.1  # more often nobody can read it
 
 
 class ImportScreen:
-    """Tells one person how an import goes, on standard error. `rows` are committed."""
+    """Tells one person how an import goes, on standard error. `rows` are committed; `elsewhere`: another command imports them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, elsewhere: bool = False) -> None:
         self.rows = 0
+        self._elsewhere = elsewhere
         self._out = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -55,7 +56,7 @@ class ImportScreen:
     def _begin(self, done: Done) -> None:
         for note in done.notes:
             say(note)
-        if done.before:
+        if done.before and not self._elsewhere:
             say(f"going on with import {done.import_id} after {done.before:,} rows")
         if self._out.is_terminal:
             self._bar = Progress(

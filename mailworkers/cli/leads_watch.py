@@ -43,7 +43,7 @@ def watch_(settings: Settings, *, import_id: ImportId, as_json: Json = False) ->
 
     [dim]$[/dim] mailworkers leads watch 7
     """
-    screen = ImportScreen()
+    screen = ImportScreen(elsewhere=True)
     try:
         line, done = run_async(
             _watch(settings, import_id, lambda line, done: _print(line) if as_json else screen.progressed(done)),
