@@ -7,9 +7,11 @@ is a macro that was defined above it, and what looks like a method is the filter
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
+from inspect import signature
 from math import isfinite
+from typing import Any
 
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
@@ -36,7 +38,9 @@ WRITTEN = {
     nodes.ExprStmt: "{% do %}", nodes.Scope: "{% autoescape %}",
 }  # fmt: skip
 RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+SHARED = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block)
 ONE_LETTER = "A letter is one template: put what letters share into each before saving it"
+OTHERWISE = "What a template may use is in docs/templates.md"
 
 
 class Refused(Exception):
@@ -99,6 +103,15 @@ def _ours(name: str, first: nodes.Node, *rest: nodes.Node) -> nodes.Filter:
     return nodes.Filter(first, name, list(rest), [], None, None, lineno=first.lineno)
 
 
+def _check_arguments(node: nodes.Filter | nodes.Test, function: Callable[..., Any]) -> None:
+    before = 2 if hasattr(function, "jinja_pass_arg") else 1  # the context where it asks for one, and the value
+    try:
+        signature(function).bind(*[None] * (before + len(node.args)), **{str(one.key): None for one in node.kwargs})
+    except TypeError as bad:
+        name = node.name.removeprefix(".")
+        raise Refused(node.lineno, f"'{name}' cannot be used so: {bad}", OTHERWISE, name) from None
+
+
 class _Language(NodeTransformer):
     """Replaces nodes from the leaves up."""
 
@@ -107,7 +120,8 @@ class _Language(NodeTransformer):
 
     def visit(self, node: nodes.Node, *args: object, **kwargs: object) -> nodes.Node:
         if not isinstance(node, ALLOWED) and type(node) not in ALLOWED:
-            raise Refused(node.lineno, f"{WRITTEN.get(type(node), type(node).__name__)} is not allowed", ONE_LETTER)
+            hint = ONE_LETTER if isinstance(node, SHARED) else OTHERWISE
+            raise Refused(node.lineno, f"{WRITTEN.get(type(node), type(node).__name__)} is not allowed", hint)
         visited: nodes.Node = super().visit(node, *args, **kwargs)
         return visited
 
@@ -147,6 +161,7 @@ class _Language(NodeTransformer):
                 made = self._filtered(node, " cycle", [index, *node.args])
             case nodes.Getattr(node=holder, attr=method) if method in METHODS:
                 made = self._filtered(node, f".{method}", [holder, *node.args])
+                _check_arguments(made, METHODS[method])
             case nodes.Getattr(attr=method):
                 raise Refused(node.lineno, f"the method '{method}' is not known", "Use a filter: {{ value|upper }}")
             case nodes.Name(name=name):
@@ -213,11 +228,12 @@ class _Language(NodeTransformer):
             raise Refused(call.lineno, f"{name.strip(' .')}() needs an argument")
         return nodes.Filter(args[0], name, args[1:], call.kwargs, None, None, lineno=call.lineno)
 
-    def _check_known(self, node: nodes.Filter | nodes.Test, what: str, known: Mapping[str, object]) -> None:
+    def _check_known(self, node: nodes.Filter | nodes.Test, what: str, known: Mapping[str, Callable[..., Any]]) -> None:
         if node.dyn_args or node.dyn_kwargs:
             raise Refused(node.lineno, f"* and ** are not allowed in a {what}")
         if node.name not in known:
             raise Refused(node.lineno, f"there is no {what} '{node.name}'", _nearest(node.name, what, known), node.name)
+        _check_arguments(node, known[node.name])
 
     def _check_name(self, name: str, line: int) -> None:
         if name in RESERVED or name.startswith("_"):
