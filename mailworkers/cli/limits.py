@@ -13,9 +13,11 @@ from mailworkers.cli.database import READONLY, opened
 from mailworkers.cli.limits_screen import limit_table, lowered_table, rate_text
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
-from mailworkers.cli.output import console, print_json
+from mailworkers.cli.output import console, print_json, say
+from mailworkers.destinations.table import groups
 from mailworkers.errors import LimitError
 from mailworkers.limits import Scope, limits_from
+from mailworkers.limits.keys import EACH, OTHERS
 from mailworkers.limits.table import LimitLine, forget_all, read_limits, reset_limit, set_limit
 from mailworkers.queue.overview import LoweredLine, read_lowered
 from mailworkers.settings import Settings
@@ -93,7 +95,12 @@ def set_(
     [dim]$[/dim] mailworkers limits set destination '*' --floor 1/min
     [dim]$[/dim] mailworkers limits set workspace staff none
     """
-    line = run_async(_set(settings, scope, name, rate, burst, floor), settings)
+    line, known = run_async(_set(settings, scope, name, rate, burst, floor), settings)
+    group = _group_of(line)
+    if group and group not in known:
+        say(
+            f"no destination group is called {group} so far: nothing falls under this limit. See `mailworkers destinations list`"
+        )
     if as_json:
         print_json(line)
         return
@@ -104,9 +111,24 @@ def set_(
 
 async def _set(
     settings: Settings, scope: Scope, name: str, rate: str, burst: int | None, floor: str | None
-) -> LimitLine:
+) -> tuple[LimitLine, set[str]]:
+    """The limit, and the names of all destination groups."""
     async with opened(settings) as database:
-        return await set_limit(database.claims, scope, name, rate, burst=burst, floor=floor)
+        line = await set_limit(database.claims, scope, name, rate, burst=burst, floor=floor)
+        return line, {group.name for group in await groups(database.claims)}
+
+
+def _group_of(line: LimitLine) -> str:
+    """The destination group that must be there for a limit to hold for a mail; empty where none must."""
+    if line.name == EACH:
+        return ""
+    match Scope(line.scope):
+        case Scope.DESTINATION:
+            return "" if line.name == OTHERS else line.name
+        case Scope.LANE:
+            return line.name.rpartition("/")[2]
+        case _:
+            return ""
 
 
 @app.command("reset")
