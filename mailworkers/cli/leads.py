@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import os
+import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
@@ -15,6 +16,7 @@ from rich.markup import escape
 
 from mailworkers.cli import leads_watch
 from mailworkers.cli.database import READONLY, opened
+from mailworkers.cli.files import STANDARD_STREAM, writable
 from mailworkers.cli.leads_screen import ImportScreen, summary
 from mailworkers.cli.loop import run_async
 from mailworkers.cli.options import Json, with_settings
@@ -188,7 +190,9 @@ def remove(settings: Settings, *, email: Email, workspace: Workspace = "default"
 async def _import(
     settings: Settings, wanted: Wanted, rejects: Path | None, tell: Callable[[Progress], None]
 ) -> Progress:
-    with _writable(rejects) as file:  # before the work, so that a wrong name costs none
+    if rejects is not None:
+        _check_apart(str(wanted.path), rejects)
+    with writable(rejects, "--rejects") as file:
         async with opened(settings) as database:
             done = await import_leads(database, wanted, tell)
             if file is not None:
@@ -229,17 +233,14 @@ async def _remove(settings: Settings, email: str, workspace: str) -> bool:
         return await records.remove_lead(database.claims, email, workspace)
 
 
-@contextmanager
-def _writable(path: Path | None) -> Iterator[TextIO | None]:
-    if path is None:
-        yield None
-        return
+def _check_apart(source: str, rejects: Path) -> None:
+    """Writing empties a file before it is read, and people have no other copy of some."""
     try:
-        file = path.open("w", encoding="utf-8", newline="")
-    except OSError as problem:
-        raise LeadsError(f"cannot write {path}: {problem.strerror}", "Check --rejects") from None
-    with file:
-        yield file
+        read, written = os.fstat(0) if source == STANDARD_STREAM else Path(source).stat(), rejects.stat()
+    except OSError:
+        return  # one of them is not there, which is said where it is opened
+    if stat.S_ISREG(written.st_mode) and os.path.samestat(read, written):
+        raise LeadsError(f"--rejects {rejects} is the file that is to be imported", "Choose another name")
 
 
 def _mapping(given: list[str]) -> dict[str, str]:

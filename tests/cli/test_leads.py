@@ -115,6 +115,7 @@ def test_a_lead_is_forgotten(on_database: Command, contacts: Path, sql: Sql) -> 
         (("import", "{file}", "--delimiter", "ab"), 65, "cannot be a delimiter"),
         (("import", "{file}", "--encoding", "klingon"), 65, "no encoding klingon"),
         (("import", "{file}", "--rejects", "/nowhere/x.csv"), 65, "cannot write"),
+        (("import", "{file}", "--rejects", "{file}"), 65, "is the file that is to be imported"),
         (("import", "{file}", "-w", ""), 65, "workspace's name"),
         (("rejects", "7"), 65, "no import 7"),
         (("show", "nobody"), 65, "is no address"),
@@ -127,6 +128,7 @@ def test_what_is_wrong_is_said_in_one_line(
     ended = on_database("leads", *(part.format(file=contacts) for part in arguments))
     assert (ended.code, ended.err.count("\n"), ended.out) == (code, 1, "")
     assert said in ended.err
+    assert contacts.read_text("latin-1") == ROWS
 
 
 def test_nothing_yet_is_said_so(on_database: Command) -> None:
