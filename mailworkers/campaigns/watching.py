@@ -103,7 +103,7 @@ async def watch(database: Database, settings: Settings, campaign_id: int) -> Asy
                 continue
             speed = rate.saw(now.done)
             changed = before is None or _facts(before.campaign, before.holds) != _facts(now, holds)
-            before = Sight(now, speed, _end(now, speed), holds, _ended(now), changed)
+            before = Sight(now, speed, _end(now, speed, holds), holds, _ended(now), changed)
             yield before
             if before.ended is not None:
                 return
@@ -171,12 +171,12 @@ def _ended(now: Progress) -> Ended | None:
     return Ended(now.status) if now.status in tuple(Ended) else None
 
 
-def _end(now: Progress, rate: float | None) -> datetime | None:
-    """By the last seconds; at first, and while nothing moves, by what the database knows of all its time."""
+def _end(now: Progress, rate: float | None, holds: tuple[str, ...]) -> datetime | None:
+    """By the last seconds; at first, and while nothing moves, by what the database knows of all its time, unless it is held."""
     if now.status != "running" or now.expected is None:
         return None
     if not rate:
-        return now.ends_at
+        return None if holds else now.ends_at
     return datetime.now(UTC) + timedelta(seconds=max(0, now.expected - now.done) / rate)
 
 

@@ -118,10 +118,19 @@ async def test_what_holds_it_is_said(
             "INSERT INTO mailworkers.learned_rates (scope, name, instance, rate, reason) VALUES ('lane', $1, $2, $3, '421 4.7.0 slower')",
             lane, daemon, rate,
         )  # fmt: skip
+    # and it sent five of ten in ten seconds, before that
+    await owner.execute(
+        "UPDATE mailworkers.campaign_sends SET expected = 10, looked_at = 10, made = 10, started_at = now() - interval '10 s'"
+    )
+    await owner.execute(
+        "INSERT INTO mailworkers.progress_tracking (kind, subject_id, part, done, sent) VALUES ('campaign', $1, 9, 5, 5)", campaign
+    )  # fmt: skip
+    assert await owner.fetchval("SELECT ends_at FROM mailworkers.campaign_progress") is not None
     monkeypatch.setattr(watching, "HOLD_SECONDS", 0.0)
 
     sights = watch(database, settings, campaign)
     first = await anext(sights)
+    assert first.ends_at is None
     assert "no daemon is running" in first.holds[0]
     assert "workspace default is paused (too much spam)" in first.holds[1]
     assert "the warm-up of sender@example.org is paused (ask Bo)" in first.holds[2]
