@@ -195,12 +195,13 @@ def status(settings: Settings, *, sender: AnySender = None, as_json: Json = Fals
 @app.command("pause")
 @with_settings()
 def pause(settings: Settings, *, sender: Sender, why: Why = None) -> None:
-    """Hold a sender's mails until `resume`. Its day does not go on meanwhile.
+    """Hold a sender's mails of campaigns until `resume`, with --hold-all at its start all of them. Its day does not go on meanwhile.
 
     [dim]$[/dim] mailworkers warmup pause news.example.org --why 'the list is being cleaned'
     """
     run_async(_pause(settings, sender, why), settings)
-    console().print(f"{plain(sender)} is paused: its mails wait for `mailworkers warmup resume`.", markup=False)
+    told = f"{plain(sender)} is paused: its mails of campaigns wait for `mailworkers warmup resume`, with --hold-all the others too."
+    console().print(told, markup=False)
 
 
 @app.command("resume")
