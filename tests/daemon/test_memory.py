@@ -12,8 +12,8 @@ import uvloop
 
 from mailworkers.daemon import preparing
 from mailworkers.daemon.memory import watched
-from mailworkers.mail.composer import compose
-from mailworkers.mail.message import Message, WireMail
+from mailworkers.mail.composer import Headed, finished
+from mailworkers.mail.message import WireMail
 from mailworkers.settings import Settings
 from tests.support.jobs import insert
 from tests.support.running import running_daemon
@@ -59,12 +59,12 @@ def test_what_a_callback_raises(
 async def test_a_mail_that_does_not_fit_costs_its_own_attempt_and_nothing_else(
     settings: Settings, app_connection: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def composed(message: Message) -> WireMail:
-        if message.subject == "huge":
+    def composed(begun: Headed) -> WireMail:
+        if begun.message.subject == "huge":
             raise MemoryError
-        return compose(message)
+        return finished(begun)
 
-    monkeypatch.setattr(preparing, "compose", composed)
+    monkeypatch.setattr(preparing, "finished", composed)
     owner = await asyncpg.connect(database_url, timeout=10, command_timeout=10)
     async with Sink() as sink, running_daemon(settings.model_copy(update={"smtp_port": sink.port})):
         (huge,) = await insert(app_connection, subject="huge")
