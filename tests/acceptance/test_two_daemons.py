@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mailworkers.transports.base import MOST_AT_ONCE
 from tests.acceptance.account import account, all_recorded, insert_mails
 from tests.acceptance.conftest import StartDaemon
 from tests.support.daemon import DaemonProcess
@@ -14,11 +15,10 @@ from tests.support.waiting import eventually
 MAILS = 3000
 MIDDLE = 600  # mails after which the daemon is killed: with those it holds, well before the end
 WORKERS = 4
-WINDOW = 8  # mails on their way on one connection, where the relay offers CHUNKING
 MAX_UNWRITTEN = 100
 PROMISED_SECONDS = 5.0  # from the kill until its jobs run again
 LIMITS = {"MIN_WORKERS": WORKERS, "MAX_WORKERS": WORKERS, "MAX_UNWRITTEN": MAX_UNWRITTEN}
-MOST_TWICE = WORKERS * WINDOW + MAX_UNWRITTEN
+MOST_TWICE = WORKERS * MOST_AT_ONCE + MAX_UNWRITTEN  # what the sessions have, and what is not recorded yet
 
 HELD = """
 SELECT job.id FROM mailworkers.email_jobs AS job JOIN mailworkers.email_daemons AS daemon ON daemon.id = job.daemon_id
